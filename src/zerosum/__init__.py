@@ -1,0 +1,1 @@
+"""zerosum: train, evaluate, explain and compare generative adversarial networks."""

@@ -1,0 +1,29 @@
+"""Running averages of networks, for sampling."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from zerosum.core.optim import Tensors
+
+
+class Average(NamedTuple):
+    """An exponential moving average of a network: ``average = decay * average + (1 - decay) * network``.
+
+    Weights and floating-point buffers (batch-norm statistics) are averaged alike, so that they keep fitting each other.
+
+    Attributes:
+        decay: in [0, 1), or a function of the iteration for schedules.
+        start: before this iteration the average is the network itself.
+    """
+
+    decay: float | Callable[[int], float]
+    start: int = 0
+
+    def follow(self, average: Tensors, network: Tensors, t: int) -> Tensors:
+        """The average after iteration ``t`` left ``network``."""
+        decay = 0.0 if t < self.start else self.decay(t) if callable(self.decay) else self.decay
+        floats = [k for k, v in network.items() if v.is_floating_point()]
+        new = torch._foreach_lerp([average[k] for k in floats], [network[k] for k in floats], 1 - decay)
+        return network | dict(zip(floats, new, strict=True))

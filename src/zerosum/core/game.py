@@ -1,0 +1,284 @@
+"""A GAN as a game: what each player owns and minimises, and one update by one player.
+
+Everything here is a pure function of explicit state. That is what lets one step compile to one graph with gradient
+penalties inside it, lets an unrolled generator differentiate through the critic's own optimizer, and makes a checkpoint
+nothing but the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value
+from torch.utils import _pytree as pytree
+
+from zerosum.core import parallel
+from zerosum.core.ema import Average
+from zerosum.core.optim import Optimizer, Tensors
+
+Terms = dict[str, Tensor]  # named scalars: a player minimises their sum, the log shows each
+Said = dict[str, Terms]  # what every player said in one iteration
+Memory = dict[str, Tensor]  # all that persists and is no weight: BEGAN's k, ProGAN's alpha, image pools
+Loss = Callable[["Nets", Any, Memory], Terms]
+Projection = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]  # (weights, buffers) -> the same, constrained
+
+
+class Objective(NamedTuple):
+    """What each side of the classic two-player game minimises, given the logits of both kinds of sample.
+
+    Attributes:
+        d: (real logits, fake logits) -> scalar, minimised by the critic.
+        g: (real logits, fake logits) -> scalar, minimised by the generator.
+        needs_real: whether ``g`` reads the real logits (relativistic objectives do); where it does not, pass ``None``.
+    """
+
+    d: Callable[[Tensor, Tensor], Tensor]
+    g: Callable[[Any, Tensor], Tensor]
+    needs_real: bool = False
+
+
+@dataclass(frozen=True)
+class Player:
+    """One player.
+
+    Attributes:
+        owns: names of the networks it moves: the only statement of what is differentiated, so losses never detach.
+        loss: ``(nets, batch, memory) -> {name: scalar}``; the player descends the sum.
+        steps: updates per turn, each on a batch of its own (``n_critic``).
+        every: it takes its turn at iterations t with ``t % every == 0`` (lazy regularisation).
+    """
+
+    owns: tuple[str, ...]
+    loss: Loss
+    steps: int = 1
+    every: int = 1
+
+
+def keep(memory: Memory, said: Said) -> Memory:
+    """Remember nothing new."""
+    return memory
+
+
+@dataclass(frozen=True)
+class Game:
+    """The rules: networks, who moves them and how. Holds no state (see :class:`State`).
+
+    Attributes:
+        nets: the networks, by name. Their own weights serve as initial values and are never changed.
+        opts: one optimizer per network that moves; players that share a network share its moments.
+        players: in turn order.
+        memory: initial values of what persists between iterations and is no weight.
+        remember: ``(memory, said) -> memory``, after each iteration.
+        project: a constraint on a network, applied after each of its updates.
+        average: networks of which a running average is kept, for sampling.
+        autocast: the dtype in which losses are computed (``torch.bfloat16``), or ``None`` for float32.
+        accumulate: in how many parts each batch is taken; gradients are averaged over them.
+    """
+
+    nets: dict[str, nn.Module]
+    opts: dict[str, Optimizer]
+    players: dict[str, Player]
+    memory: Memory = default(default_factory=dict)
+    remember: Callable[[Memory, Said], Memory] = keep
+    project: dict[str, Projection] = default(default_factory=dict)
+    average: dict[str, Average] = default(default_factory=dict)
+    autocast: torch.dtype | None = None
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        for who, player in self.players.items():
+            _refuse_unknown(f"player {who!r} owns", player.owns, self.nets)
+            _refuse_unknown(f"player {who!r} owns, without an optimizer in `opts`,", player.owns, self.opts)
+            if not player.owns or player.steps < 1 or player.every < 1:
+                raise ValueError(f"player {who!r} must own a network, and its `steps` and `every` must be at least 1")
+        for what in ("opts", "project", "average"):
+            _refuse_unknown(f"`{what}` names", getattr(self, what), self.nets)
+        if not self.players or self.accumulate < 1:
+            raise ValueError("a game needs at least one player, and `accumulate` must be at least 1")
+        _refuse_shared(self.nets)
+        for name, net in self.nets.items():
+            if name not in self.project and any(getattr(m, "needs_projection", False) for m in net.modules()):
+                raise ValueError(
+                    f"network {name!r} has layers that are renewed after each update (spectral norm), but `project` "
+                    f"does not mention it: pass project={{{name!r}: power_iteration(net)}}"
+                )
+
+
+def _refuse_unknown(subject: str, names: Iterable[str], known: Mapping[str, Any]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"{subject} {', '.join(map(repr, unknown))}; known: {', '.join(map(repr, known)) or 'none'}")
+
+
+def _refuse_shared(nets: Mapping[str, nn.Module]) -> None:
+    owner: dict[Tensor, str] = {}
+    for name, net in nets.items():
+        for key, weight in net.named_parameters():
+            if owner.setdefault(weight, name) != name:
+                raise ValueError(
+                    f"networks {owner[weight]!r} and {name!r} hold the same weight ({key}): make the shared part "
+                    "a network of its own, and let players own it together with theirs"
+                )
+
+
+class State(NamedTuple):
+    """Everything that changes during training: one pytree of dicts of tensors."""
+
+    weights: dict[str, Tensors]
+    buffers: dict[str, Tensors]
+    opt: dict[str, Any]
+    memory: Memory
+    average: dict[str, Tensors]
+
+
+def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool = True) -> State:
+    """The initial state, copied from the networks' own weights to ``device``."""
+
+    def copy(tensor: Tensor) -> Tensor:
+        form = torch.channels_last if channels_last and tensor.dim() == 4 else torch.contiguous_format
+        return tensor.detach().to(device, copy=True, memory_format=form)
+
+    weights = {n: {k: copy(w) for k, w in net.named_parameters()} for n, net in game.nets.items()}
+    buffers = {n: {k: copy(b) for k, b in net.named_buffers()} for n, net in game.nets.items()}
+    opt = {n: game.opts[n].init(weights[n]) for n in game.opts}
+    memory = {k: copy(v) for k, v in game.memory.items()}
+    average = {n: {k: v.clone() for k, v in (weights[n] | buffers[n]).items()} for n in game.average}
+    return State(weights, buffers, opt, memory, average)
+
+
+class Network:
+    """A network bound to the weights and buffers of a state: call it like the module."""
+
+    def __init__(self, module: nn.Module, weights: Tensors, buffers: Tensors) -> None:
+        self._module, self._weights, self._buffers = module, weights, buffers
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the network; it may write to this state's buffers."""
+        return functional_call(self._module, self._weights | self._buffers, args, kwargs)
+
+    def frozen(self, *args: Any, **kwargs: Any) -> Any:
+        """The same function without side effects: what the module writes to its buffers is dropped.
+
+        For derivatives inside a loss: a buffer written under a nested derivative must not leak out of it.
+        """
+        scratch = {k: b.clone() for k, b in self._buffers.items()}
+        return functional_call(self._module, self._weights | scratch, args, kwargs)
+
+
+class Nets:
+    """The networks of a game at a state, as attributes: ``n.D(n.G(b.z))``."""
+
+    def __init__(self, game: Game, state: State, batch: Any) -> None:
+        self._game, self._state, self._batch = game, state, batch
+        self._notes: Terms = {}
+
+    def __getattr__(self, name: str) -> Network:
+        if name not in self._game.nets:
+            raise AttributeError(f"the game has no network {name!r}; it has {', '.join(self._game.nets)}")
+        return Network(self._game.nets[name], self._state.weights[name], self._state.buffers[name])
+
+    def note(self, **values: Tensor) -> None:
+        """Say something that is not minimised, for the log and for ``Game.remember``."""
+        self._notes |= values
+
+    def after(self, who: str, steps: int) -> Nets:
+        """These networks once ``who`` has made ``steps`` updates on this batch, differentiably, its optimizer included.
+
+        Metz et al. 2017 (arXiv:1611.02163), Eq. 7-8. What is only imagined leaves no trace in the state. Across ranks,
+        each rank imagines the response to its own share of the batch.
+        """
+        state = self._state
+        for _ in range(steps):
+            grads, _, state = gradient(self._game, who, state, self._batch)
+            state = descend(self._game, state, grads, differentiable=True)
+        return Nets(self._game, state, self._batch)
+
+
+def gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:
+    """What ``who`` wants: the gradient of its loss with respect to what it owns.
+
+    Returns:
+        ``{network: {weight: gradient}}``; the terms of the loss; the state with the buffers as the forward left them.
+    """
+    if game.accumulate == 1:
+        return _gradient(game, who, state, batch)
+    total: Any = None
+    for part in _split(batch, game.accumulate):
+        *found, state = _gradient(game, who, state, part)
+        total = found if total is None else pytree.tree_map(torch.add, total, found)
+    grads, said = pytree.tree_map(lambda t: t / game.accumulate, total)
+    return grads, said, state
+
+
+def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:
+    player = game.players[who]
+
+    def total(owned: dict[str, Tensors]) -> tuple[Tensor, tuple[Terms, dict[str, Tensors]]]:
+        buffers = {n: {k: b.clone() for k, b in bs.items()} for n, bs in state.buffers.items()}
+        nets = Nets(game, state._replace(weights=state.weights | owned, buffers=buffers), batch)
+        # No cache: a weight cast under one derivative must not be reused under another.
+        with torch.autocast(_device(state), game.autocast, enabled=game.autocast is not None, cache_enabled=False):
+            terms = player.loss(nets, batch, state.memory)
+        if not terms:
+            raise ValueError(f"the loss of player {who!r} returned no terms")
+        return torch.stack([term.float() for term in terms.values()]).sum(), (terms | nets._notes, buffers)
+
+    owned = {name: state.weights[name] for name in player.owns}
+    grads, (_, (said, buffers)) = grad_and_value(total, has_aux=True)(owned)
+    return grads, said, state._replace(buffers=buffers)
+
+
+def _device(state: State) -> str:
+    return next(w.device.type for ws in state.weights.values() for w in ws.values())
+
+
+def _split(batch: Any, parts: int) -> list[Any]:
+    leaves, spec = pytree.tree_flatten(batch)
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and leaf.dim() and leaf.shape[0] % parts:
+            raise ValueError(
+                f"a batch of {leaf.shape[0]} cannot be taken in {parts} equal parts: change one of the two"
+            )
+    chunks = [leaf.chunk(parts) if isinstance(leaf, Tensor) and leaf.dim() else [leaf] * parts for leaf in leaves]
+    return [pytree.tree_unflatten(list(part), spec) for part in zip(*chunks, strict=True)]
+
+
+def descend(game: Game, state: State, grads: dict[str, Tensors], *, differentiable: bool = False) -> State:
+    """One optimizer step along ``grads``, then each network's projection."""
+    weights, buffers, opt = dict(state.weights), dict(state.buffers), dict(state.opt)
+    for name, grad in grads.items():
+        update = game.opts[name].update if differentiable else game.opts[name].fast
+        weights[name], opt[name] = update(grad, opt[name], weights[name])
+        if name in game.project:
+            weights[name], buffers[name] = game.project[name](weights[name], buffers[name])
+    return state._replace(weights=weights, buffers=buffers, opt=opt)
+
+
+def apply(game: Game, state: State, grads: dict[str, Tensors]) -> State:
+    """Turn gradients into an update, averaged over the ranks: data parallelism is here and nowhere else."""
+    return descend(game, state, parallel.mean(grads))
+
+
+def play(game: Game, who: str, state: State, batch: Any) -> tuple[State, Said]:
+    """One update by one player: the unit that is compiled."""
+    grads, said, state = gradient(game, who, state, batch)
+    return apply(game, state, grads), {who: said}
+
+
+def field(game: Game, state: State, batch: Any) -> tuple[dict[str, Tensors], Said, State]:
+    """The vector field v(theta): every player's gradient at one point, on one batch.
+
+    A network that several players own gets the sum of what they want.
+    """
+    v: dict[str, Tensors] = {}
+    said: Said = {}
+    for who in game.players:
+        grads, said[who], state = gradient(game, who, state, batch)
+        for name, grad in grads.items():
+            v[name] = {k: v[name][k] + g for k, g in grad.items()} if name in v else grad
+    return v, said, state

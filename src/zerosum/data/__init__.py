@@ -1,0 +1,29 @@
+"""Real data: sources of images and points, batches as pure functions of the seed, and priors for latents."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zerosum.data.base import Data
+    from zerosum.data.errors import DataError
+    from zerosum.data.images import Images
+    from zerosum.data.points import Points
+    from zerosum.data.sources import SOURCES, load
+
+__all__ = ["SOURCES", "Data", "DataError", "Images", "Points", "load"]
+
+_HOME = {
+    "SOURCES": "sources",
+    "Data": "base",
+    "DataError": "errors",
+    "Images": "images",
+    "Points": "points",
+    "load": "sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: `zerosum --help` must not wait for torch.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

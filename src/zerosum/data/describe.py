@@ -1,0 +1,119 @@
+"""What a source holds, in numbers, in words and in a picture."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zerosum.core.random import generator
+from zerosum.data.base import Data
+from zerosum.data.images import Images
+from zerosum.data.points import Points
+
+_SCATTER = 5000
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """What ``data`` holds, as JSON values.
+
+    Returns:
+        name, count (``None``: unlimited), shape, fingerprint, notes; for images also classes (name -> count, empty when
+        unlabelled), mean and std of all pixel values on the scale 0..1; for points modes (number) and std (of a mode).
+    """
+    said: dict[str, Any] = {
+        "name": data.name,
+        "count": data.count,
+        "shape": list(data.shape),
+        "fingerprint": data.fingerprint,
+        "notes": list(data.notes),
+    }
+    if isinstance(data, Images):
+        mean, std = pixel_statistics(data)
+        said |= {"classes": _class_counts(data), "mean": mean, "std": std}
+    if isinstance(data, Points):
+        said |= {"modes": len(data.modes), "mode_std": data.std}
+    return said
+
+
+def pixel_statistics(data: Images) -> tuple[float, float]:
+    """Mean and standard deviation of all pixel values on the scale 0..1, over the whole set."""
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(data.pixels), 4096):
+        counts += np.bincount(data.pixels[start : start + 4096].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    mean = float((counts * levels).sum() / counts.sum())
+    return mean, float(np.sqrt((counts * (levels - mean) ** 2).sum() / counts.sum()))
+
+
+def summary(data: Data) -> str:
+    """``describe`` in lines for people."""
+    said = describe(data)
+    lines = [f"source       {said['name']}"]
+    lines.append(f"samples      {'unlimited' if said['count'] is None else format(said['count'], ',')}")
+    if data.is_points:
+        lines.append("shape        points in the plane")
+        if said["modes"]:
+            lines.append(f"modes        {said['modes']}, standard deviation {said['mode_std']:.4g}")
+    else:
+        channels, height, width = data.shape
+        lines.append(f"shape        {height} x {width}, {'grey' if channels == 1 else 'colour'}")
+        lines.append(f"pixels       mean {said['mean']:.4f}, standard deviation {said['std']:.4f} (of 0..1)")
+        lines.append(f"classes      {_in_words(said['classes'])}")
+    lines.append(f"fingerprint  {said['fingerprint'][:16]}")
+    lines += [f"note         {note}" for note in said["notes"]]
+    return "\n".join(lines)
+
+
+def grid(data: Data, path: str | Path, *, count: int = 64, seed: int = 0) -> Path:
+    """Save a PNG of ``data``: ``count`` images chosen by ``seed`` on a square sheet, or a scatter plot of points."""
+    path = Path(path)
+    if isinstance(data, Points):
+        _scatter(data, path, seed)
+    elif isinstance(data, Images):
+        _sheet(data, path, count, seed)
+    else:
+        raise TypeError(f"cannot picture {type(data).__name__}")
+    return path
+
+
+def _sheet(data: Images, path: Path, count: int, seed: int) -> None:
+    import torch
+    from PIL import Image
+
+    n, height, width, channels = data.pixels.shape
+    count = min(count, n)
+    chosen = torch.randperm(n, generator=generator(seed, "grid"))[:count].numpy()
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, height, width, channels), 255, np.uint8)
+    sheet[:count] = data.pixels[chosen]
+    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    flat = sheet.reshape(rows * height, columns * width, channels)
+    Image.fromarray(flat if channels == 3 else flat[..., 0]).save(path, format="PNG")
+
+
+def _scatter(data: Points, path: Path, seed: int) -> None:
+    from matplotlib.figure import Figure
+
+    x, _ = data.batch(0, _SCATTER, seed=seed)
+    figure = Figure(figsize=(5, 5))
+    axes = figure.add_subplot()
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=2, alpha=0.5)
+    axes.set_aspect("equal")
+    axes.set_title(data.name)
+    figure.savefig(path, format="png", dpi=100)
+
+
+def _class_counts(data: Images) -> dict[str, int]:
+    if data.labels is None:
+        return {}
+    counts = np.bincount(data.labels, minlength=len(data.classes))
+    return {name: int(count) for name, count in zip(data.classes, counts, strict=True)}
+
+
+def _in_words(classes: dict[str, int]) -> str:
+    if not classes:
+        return "none (unlabelled)"
+    if len(set(classes.values())) == 1:
+        return f"{len(classes)} of {next(iter(classes.values())):,} images each: {', '.join(classes)}"
+    return f"{len(classes)}: " + ", ".join(f"{name} {count:,}" for name, count in classes.items())

@@ -1,0 +1,67 @@
+"""Images in a folder of files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zerosum.data.ask import Ask
+from zerosum.data.decode import SUFFIXES
+from zerosum.data.errors import DataError, nearest
+from zerosum.data.files import Item, Listing, listing, load_listing, why_ignored
+from zerosum.data.images import Images
+
+
+def load_folder(where: str, ask: Ask) -> Images:
+    """The images under the folder ``where``; see ``zerosum.data.load``."""
+    path = existing(where, ask)
+    if not path.is_dir():
+        hint = f" For a zip file write zip:{where}." if path.suffix.lower() == ".zip" else ""
+        raise DataError(f"{ask.source}: {path} is a file, not a folder.{hint}")
+    # Two folders can hold files alike in name, size and time: the place is part of the key.
+    return load_listing(find_folder(ask, path), ask, f"folder:{os.path.realpath(path)}")
+
+
+def existing(where: str, ask: Ask) -> Path:
+    """``where`` as a path that exists; else ``DataError``, with the most similar name beside it."""
+    if not where:
+        raise DataError(f"{ask.source!r} names no path: write it after the colon, as in {ask.source}PATH.")
+    path = Path(where).expanduser()
+    if not path.exists():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{ask.source}: there is no {path.absolute()}.{nearest(path.name, beside)}")
+    return path
+
+
+def find_folder(ask: Ask, path: Path) -> Listing:
+    """The images under a folder, subfolders included; links to folders are followed, each folder once.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    items: list[Item] = []
+    ignored: list[str] = []
+    for file in _walk(path):
+        name = file.relative_to(path).as_posix()
+        reason = why_ignored(name) or (None if file.is_file() else "not a file")
+        if reason:
+            ignored.append(reason)
+            continue
+        status = file.stat()
+        items.append(Item(name, (status.st_size, status.st_mtime_ns), file.read_bytes))
+    if not items:
+        held = f"{len(ignored)} other files" if ignored else "no files"
+        kinds = ", ".join(suffix[1:].upper() for suffix in SUFFIXES if suffix != ".jpeg")
+        raise DataError(f"{ask.source}: the folder holds no images ({kinds}), only {held}.")
+    return listing(items, ignored)
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link to a folder above would be followed for ever
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders.sort()
+        yield from (Path(folder, name) for name in sorted(names))

@@ -1,0 +1,98 @@
+"""The feature network that comes with zerosum: a small classifier of 32x32 grey-scale clothes.
+
+``tools/train_classifier.py`` trains it on Fashion-MNIST and writes ``fashion_classifier.safetensors`` beside this file;
+what was measured then (command, accuracy, seed, counts) stands in the header of that file: :func:`classifier_record`.
+Distances in this space say nothing about Inception's: they carry the name ``fd_fashion``, never "FID".
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).with_name("fashion_classifier.safetensors")
+FEATURES = 64
+IMAGE_SHAPE = (1, 32, 32)
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU; no bias, as the normalisation has one."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class FashionClassifier(nn.Module):
+    """Four convolutions, the first two of stride 2; an average over the 8x8 positions; one linear layer.
+
+    ``forward``: images (B, 1, 32, 32) in [-1, 1], black = -1 -> logits (B, 10), classes in the order of ``CLASSES``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            _block(1, 32, kernel=5, stride=2), _block(32, 64, stride=2), _block(64, 96), _block(96, FEATURES)
+        )
+        self.head = nn.Linear(FEATURES, len(CLASSES))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Penultimate activations, averaged over positions: (B, 1, 32, 32) -> (B, 64), each at least 0.
+
+        Raises:
+            ValueError: if the images are not 1x32x32.
+        """
+        if images.ndim != 4 or tuple(images.shape[1:]) != IMAGE_SHAPE:
+            raise ValueError(f"the fashion classifier takes images (B, 1, 32, 32), not {tuple(images.shape)}")
+        pooled: Tensor = self.trunk(images).mean(dim=(2, 3))
+        return pooled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, 10) of images (B, 1, 32, 32) in [-1, 1]."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+@cache
+def features_hash() -> str:
+    """SHA-256 of the weights file, 64 hexadecimal digits; protocols print the first 12."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+
+def classifier_record() -> dict[str, str]:
+    """What the weights file says of itself: the command that made it, held-out accuracy, seed, counts, versions."""
+    with safe_open(WEIGHTS, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+@cache
+def load_classifier(device: str = "cpu") -> FashionClassifier:
+    """The shipped classifier in evaluation mode, float32, frozen; one copy per device, shared by all callers.
+
+    The weights are stored in float16 and widened here, so what is computed is the same on every machine's storage.
+
+    Raises:
+        FileNotFoundError: if the weights file is missing from the installation.
+        RuntimeError: if the weights do not fit the network.
+    """
+    # Straight from the file to named tensors: nothing is unpickled.
+    with safe_open(WEIGHTS, framework="pt") as file:
+        weights = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
+    classifier = FashionClassifier()
+    # Counters of batches are not stored, as evaluation never reads them: the network's own zeros stay.
+    counters = {name: buffer for name, buffer in classifier.named_buffers() if name.endswith("num_batches_tracked")}
+    classifier.load_state_dict(weights | counters)
+    return classifier.requires_grad_(False).eval().to(device)

@@ -1,0 +1,78 @@
+"""What the networks share: types of their arguments, checks of them, initial weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from zerosum.networks.layers import BatchNorm
+
+Activation = Callable[[Tensor], Tensor]
+Norm = Callable[[int], nn.Module]  # channels -> layer
+Wrap = Callable[[nn.Module], nn.Module]  # an initialised linear or convolution layer -> what stands in its place
+Init = Callable[[nn.Module, float], None]  # (layer, gain): sets the weights in place
+
+
+def keep(layer: nn.Module) -> nn.Module:
+    """The layer as it is: the ``wrap`` that does nothing."""
+    return layer
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many trainable numbers a module has."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def check_positive(**counts: int) -> None:
+    """Refuse counts below one, naming the argument."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name}={count}: must be at least 1")
+
+
+def halvings(size: int, *, smallest: int, largest: int) -> int:
+    """How often an image of ``size`` pixels a side is halved to reach 4: refuses all but powers of two in the range."""
+    allowed = [2**k for k in range(smallest.bit_length() - 1, largest.bit_length())]
+    if size not in allowed:
+        raise ValueError(f"size={size}: must be one of {', '.join(map(str, allowed))} (resize the images)")
+    return size.bit_length() - 3
+
+
+def normal(std: float) -> Init:
+    """Section 4, Radford et al. 2016 (arXiv:1511.06434): weights N(0, std^2), biases 0, norm gains N(1, std^2)."""
+    if std <= 0:
+        raise ValueError(f"std={std}: must be above 0")
+
+    def init(layer: nn.Module, gain: float) -> None:
+        if isinstance(layer, BatchNorm):
+            nn.init.normal_(layer.weight, 1.0, std)
+        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, gain * std)
+            _zero_bias(layer)
+
+    return init
+
+
+def glorot_uniform(layer: nn.Module, gain: float) -> None:
+    """Eq. 16, Glorot and Bengio 2010: weights U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)), biases 0.
+
+    With gain sqrt(2) on the 3x3 convolutions of residual blocks this is the initialisation of both SNGAN's and
+    WGAN-GP's published code; the latter calls it He initialisation.
+    """
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(layer.weight, gain)
+        _zero_bias(layer)
+
+
+def he_normal(layer: nn.Module, gain: float) -> None:
+    """Eq. 10, He et al. 2015 (arXiv:1502.01852): weights N(0, gain^2 / fan_in), biases 0; gain sqrt(2) for a ReLU."""
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+        _zero_bias(layer)
+
+
+def _zero_bias(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

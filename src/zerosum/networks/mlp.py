@@ -1,0 +1,102 @@
+"""Multilayer perceptrons, for points and for small images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zerosum.networks.common import Activation, Wrap, check_positive, keep
+
+
+class Generator(nn.Module):
+    """latent -> hidden layers, each with ``activation`` -> ``shape`` through ``output``.
+
+    The defaults are WGAN-GP's toy generator (2-512-512-512-2, 527,874 parameters). For images, give their (C, H, W) as
+    ``shape`` and ``torch.tanh`` as ``output``.
+
+    Args:
+        latent: dimension of z.
+        hidden: widths of the hidden layers.
+        shape: of one sample.
+        activation: after each hidden layer.
+        output: after the last layer.
+    """
+
+    def __init__(
+        self,
+        latent: int = 2,
+        hidden: Sequence[int] = (512, 512, 512),
+        shape: Sequence[int] = (2,),
+        *,
+        activation: Activation = F.relu,
+        output: Activation = nn.Identity(),  # noqa: B008 (stateless)
+    ) -> None:
+        super().__init__()
+        _check(latent=[latent], hidden=hidden, shape=shape)
+        self.shape, self.activation, self.output = tuple(shape), activation, output
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in _pairs(latent, hidden))
+        self.last = nn.Linear([latent, *hidden][-1], math.prod(shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, latent) -> (B, *shape)."""
+        for layer in self.layers:
+            z = self.activation(layer(z))
+        return self.output(self.last(z)).reshape(-1, *self.shape)
+
+
+class Critic(nn.Module):
+    """``shape`` -> hidden layers, each with ``activation`` -> one logit.
+
+    The defaults are WGAN-GP's toy critic (2-512-512-512-1, 527,361 parameters).
+
+    Args:
+        shape: of one sample.
+        hidden: widths of the hidden layers.
+        activation: after each hidden layer.
+        layer: (inputs, outputs) -> hidden layer; ``Maxout``, with ``nn.Identity()`` as activation, for maxout.
+        wrap: applied to each layer (``spectral_norm``).
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int] = (2,),
+        hidden: Sequence[int] = (512, 512, 512),
+        *,
+        activation: Activation = F.relu,
+        layer: Callable[[int, int], nn.Module] = nn.Linear,
+        wrap: Wrap = keep,
+    ) -> None:
+        super().__init__()
+        _check(shape=shape, hidden=hidden)
+        inputs = math.prod(shape)
+        self.activation = activation
+        self.layers = nn.ModuleList(wrap(layer(i, o)) for i, o in _pairs(inputs, hidden))
+        self.last = wrap(nn.Linear([inputs, *hidden][-1], 1))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> (B, last hidden width)."""
+        h = torch.flatten(x, 1)
+        for layer in self.layers:
+            h = self.activation(layer(h))
+        return h
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> logits (B,)."""
+        logits: Tensor = self.last(self.features(x))
+        return logits.squeeze(1)
+
+
+def _pairs(first: int, hidden: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip([first, *hidden], hidden, strict=False))
+
+
+def _check(**sizes: Sequence[int]) -> None:
+    for name, values in sizes.items():
+        for value in values:
+            check_positive(**{name: value})
+    if "shape" in sizes and not sizes["shape"]:
+        raise ValueError("shape=(): a sample needs at least one dimension, such as (2,) or (1, 28, 28)")

@@ -1,0 +1,134 @@
+"""Penalties on the slope of the critic: the norm of its gradient with respect to its input.
+
+A critic is any function of a batch; where it has an attribute ``frozen`` (the same function without side effects),
+that is what gets differentiated. All random numbers are arguments. With batch normalisation in the critic, a sample's
+slope includes its effect on the logits of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from zerosum.penalties.precision import in_float32
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def slope(critic: Critic, x: Tensor) -> Tensor:
+    """The gradient of each sample's logit with respect to the sample: (B, ...) -> (B, ...), in float32."""
+    frozen = getattr(critic, "frozen", critic)
+
+    def total(points: Tensor) -> Tensor:
+        logits: Tensor = frozen(points)
+        return logits.sum()
+
+    return in_float32(grad(total), x)
+
+
+def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, target: float = 1.0) -> Tensor:
+    """Eq. 3, Gulrajani et al. 2017 (arXiv:1704.00028), second term without its weight: E (|grad D(x^)| - target)^2.
+
+    x^ = eps x + (1 - eps) G(z), as in Algorithm 1.
+
+    Args:
+        critic: (B, ...) -> logits.
+        real: x, (B, ...).
+        fake: G(z), the same shape.
+        eps: U[0, 1] per sample, (B,) or (B, 1).
+        target: the slope aimed at.
+
+    Returns:
+        A scalar >= 0.
+    """
+    _check_same("fake", fake, real)
+
+    def between(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        t = _per_sample("eps", t, x)
+        return t * x + (1 - t) * y
+
+    return _off_target(critic, in_float32(between, real, fake, eps), target)
+
+
+def dragan(
+    critic: Critic, real: Tensor, noise: Tensor, alpha: Tensor, target: float = 1.0, scale: float = 0.5
+) -> Tensor:
+    """Section 2.3, Kodali et al. 2017 (arXiv:1705.07215), without its weight: E (|grad D(x + delta)| - target)^2.
+
+    As in the authors' code, delta = alpha scale std(X) noise, std over the whole minibatch (biased). The noise is
+    one-sided in that code.
+
+    Args:
+        critic: (B, ...) -> logits.
+        real: X, (B, ...).
+        noise: U[0, 1) of X's shape.
+        alpha: U[0, 1] per sample, (B,) or (B, 1).
+        target: k, the slope aimed at.
+        scale: of the noise, in standard deviations.
+
+    Returns:
+        A scalar >= 0.
+    """
+    _check_same("noise", noise, real)
+
+    def around(x: Tensor, u: Tensor, a: Tensor) -> Tensor:
+        return x + _per_sample("alpha", a, x) * (scale * x.std(correction=0) * u)
+
+    return _off_target(critic, in_float32(around, real, noise, alpha), target)
+
+
+def r1(critic: Critic, real: Tensor) -> Tensor:
+    """Eq. 9, Mescheder et al. 2018 (arXiv:1801.04406), without its weight gamma / 2: E |grad D(x)|^2.
+
+    Args:
+        critic: (B, ...) -> logits.
+        real: (B, ...).
+
+    Returns:
+        A scalar >= 0.
+    """
+    return _squares(slope(critic, real)).mean()
+
+
+def r2(critic: Critic, fake: Tensor) -> Tensor:
+    """Eq. 10, Mescheder et al. 2018 (arXiv:1801.04406), without its weight gamma / 2: E |grad D(G(z))|^2.
+
+    Args:
+        critic: (B, ...) -> logits.
+        fake: (B, ...).
+
+    Returns:
+        A scalar >= 0.
+    """
+    return r1(critic, fake)
+
+
+def _off_target(critic: Critic, points: Tensor, target: float) -> Tensor:
+    return (_norm(slope(critic, points)) - target).square().mean()
+
+
+def _squares(slopes: Tensor) -> Tensor:
+    return slopes.square().flatten(1).sum(1)
+
+
+def _norm(slopes: Tensor) -> Tensor:
+    """|slope| per sample. Where it is zero the norm has no derivative: zero is taken, to every order, not NaN."""
+    squares = _squares(slopes)
+    flat = squares == 0
+    return torch.where(flat, 0.0, torch.where(flat, 1.0, squares).sqrt())
+
+
+def _per_sample(name: str, values: Tensor, like: Tensor) -> Tensor:
+    if values.numel() != like.shape[0]:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}, but one number per sample of {tuple(like.shape)} is needed"
+        )
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def _check_same(name: str, given: Tensor, real: Tensor) -> None:
+    if given.shape != real.shape:
+        raise ValueError(f"{name} has shape {tuple(given.shape)}, but `real` has {tuple(real.shape)}: they must agree")

@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zerosum.data import SOURCES, DataError, load
+
+
+def test_every_source_is_listed() -> None:
+    assert set(SOURCES) == {
+        "fashion-mini",
+        "fashion-mnist",
+        "mnist",
+        "cifar10",
+        "digits",
+        "folder:",
+        "zip:",
+        "npz:",
+        "hf:",
+        "ring",
+        "grid",
+        "swiss-roll",
+    }
+    assert all(found.summary and found.usage.startswith(key) for key, found in SOURCES.items())
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("fashion-mimi", r"no source 'fashion-mimi'\. Did you mean 'fashion-mini'\?.*folder:PATH"),
+        ("foldr:x", r"Did you mean 'folder'\?"),
+        ("", "There is no source ''"),
+        ("folder", "lacks what it names: write folder:PATH"),
+        ("folder:", "names no path"),
+        ("hf:", "names no dataset|needs the package datasets"),
+        ("ring:8", "ring takes nothing after it"),
+        ("xyzzy", r"There is no source 'xyzzy'\. Sources: fashion-mini"),
+    ],
+)
+def test_a_wrong_source_is_answered_with_what_was_meant(source: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(source)
+
+
+def test_a_bare_path_is_answered_with_its_source(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"write folder:{tmp_path}"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("size", [0, -1, 64.0, "64", True, 10**9])
+def test_sizes_that_make_no_sense(size: object) -> None:
+    with pytest.raises(DataError, match="size="):
+        load("fashion-mini", size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4, "3", True])
+def test_channels_that_make_no_sense(channels: object) -> None:
+    with pytest.raises(DataError, match="channels="):
+        load("fashion-mini", channels=channels)  # type: ignore[arg-type]
+
+
+def test_splits_that_are_not_there(folder: Path) -> None:
+    with pytest.raises(DataError, match="split="):
+        load("fashion-mnist", split="validation")
+    for source in ("fashion-mini", "digits", f"folder:{folder}"):
+        with pytest.raises(DataError, match="has no test split"):
+            load(source, split="test")
+
+
+@pytest.mark.parametrize(("package", "source"), [("sklearn", "digits"), ("datasets", "hf:somebody/something")])
+def test_a_missing_package_is_told_with_its_extra(package: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=r"pip install 'zerosum\[data\]'"):
+        load(source)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import sys, zerosum.data; early = 'torch' in sys.modules; zerosum.data.load('ring').batch(0, 4, seed=0);"
+        "print(early, [m for m in ('PIL', 'scipy', 'matplotlib', 'sklearn', 'datasets', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False []"

@@ -1,0 +1,100 @@
+"""The Fréchet distance against scipy's matrix square root and closed forms."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zerosum.metrics.frechet import frechet_distance
+from zerosum.metrics.statistics import FeatureStatistics
+
+
+def gaussian(mean: np.ndarray, covariance: np.ndarray, n: int = 1000) -> FeatureStatistics:
+    """Statistics that state exactly this mean and this covariance."""
+    scatter = torch.from_numpy(np.asarray(covariance, np.float64)) * (n - 1)
+    return FeatureStatistics(n, torch.from_numpy(np.asarray(mean, np.float64)), scatter)
+
+
+def by_sqrtm(m1: np.ndarray, c1: np.ndarray, m2: np.ndarray, c2: np.ndarray) -> float:
+    root = scipy.linalg.sqrtm(c1 @ c2)
+    return float(np.sum((m1 - m2) ** 2) + np.trace(c1) + np.trace(c2) - 2 * np.trace(root).real)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.sampled_from([1e-2, 1.0, 1e3]))
+def test_equals_scipy_sqrtm(seed: int, dimensions: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = scale * rng.normal(size=(2, 3 * dimensions + 5, dimensions)) @ rng.normal(size=(2, dimensions, dimensions))
+    b = b + scale * rng.normal(size=dimensions)
+    ours = frechet_distance(*(FeatureStatistics.of(torch.from_numpy(x)) for x in (a, b)))
+    sides = [(x.mean(axis=0), np.cov(x, rowvar=False).reshape(dimensions, dimensions)) for x in (a, b)]
+    assert ours == pytest.approx(by_sqrtm(*sides[0], *sides[1]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("m1", "s1", "m2", "s2"), [(0.0, 1.0, 3.0, 2.0), (-1.5, 0.1, 2.0, 7.0), (4.0, 2.0, 4.0, 0.0)])
+def test_one_dimension_closed_form(m1: float, s1: float, m2: float, s2: float) -> None:
+    # W2^2 of N(m1, s1^2) and N(m2, s2^2) is (m1 - m2)^2 + (s1 - s2)^2.
+    a, b = gaussian([m1], [[s1**2]]), gaussian([m2], [[s2**2]])
+    assert frechet_distance(a, b) == pytest.approx((m1 - m2) ** 2 + (s1 - s2) ** 2, rel=1e-12)
+
+
+def test_diagonal_closed_form_and_symmetry() -> None:
+    rng = np.random.default_rng(0)
+    (m1, m2), (s1, s2) = rng.normal(size=(2, 30)), rng.uniform(0, 2, size=(2, 30))
+    expected = ((m1 - m2) ** 2).sum() + ((s1 - s2) ** 2).sum()
+    a, b = gaussian(m1, np.diag(s1**2)), gaussian(m2, np.diag(s2**2))
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-12)
+
+
+def test_rotation_of_both_sides_changes_nothing() -> None:
+    rng = np.random.default_rng(1)
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    s1, s2 = rng.uniform(0.1, 2, size=(2, 6))
+    a, b = (gaussian(np.zeros(6), turn @ np.diag(s**2) @ turn.T) for s in (s1, s2))
+    assert frechet_distance(a, b) == pytest.approx(((s1 - s2) ** 2).sum(), rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "dimensions"), [(500, 64), (100, 64), (3, 8)])
+@pytest.mark.filterwarnings("ignore:Fréchet distance from")
+def test_equal_statistics_are_at_zero(n: int, dimensions: int) -> None:
+    statistics = FeatureStatistics.of(torch.randn(n, dimensions, generator=torch.Generator().manual_seed(0)))
+    assert 0 <= frechet_distance(statistics, statistics) <= 1e-9
+
+
+def test_equal_rank_deficient_statistics_are_at_zero() -> None:
+    # 200 samples in a 5-dimensional plane of 64 dimensions: 59 eigenvalues are rounding noise.
+    rng = np.random.default_rng(2)
+    features = torch.from_numpy(rng.normal(size=(200, 5)) @ rng.normal(size=(5, 64)))
+    statistics = FeatureStatistics.of(features)
+    assert 0 <= frechet_distance(statistics, statistics) <= 1e-9
+
+
+def test_a_single_point_against_a_gaussian() -> None:
+    # A constant has covariance 0: the distance is |m1 - m2|^2 + Tr C2.
+    features = torch.randn(300, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    constant = FeatureStatistics.of(torch.full((300, 12), 0.5, dtype=torch.float64))
+    expected = ((features.mean(dim=0) - 0.5) ** 2).sum() + np.trace(np.cov(features.numpy(), rowvar=False))
+    assert frechet_distance(constant, FeatureStatistics.of(features)) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_few_samples_warn_and_stay_finite() -> None:
+    rng = torch.Generator().manual_seed(4)
+    few, many = (FeatureStatistics.of(torch.randn(n, 16, generator=rng)) for n in (10, 400))
+    with pytest.warns(UserWarning, match="10 samples in 16 dimensions"):
+        assert np.isfinite(frechet_distance(few, many))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frechet_distance(many, many)
+
+
+def test_what_is_refused() -> None:
+    one, two = FeatureStatistics.of(torch.zeros(1, 3)), FeatureStatistics.of(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match="at least 2 samples on each side, not 1"):
+        frechet_distance(one, two)
+    with pytest.raises(ValueError, match="3 with features of 4"):
+        frechet_distance(two, FeatureStatistics.of(torch.zeros(5, 4)))

@@ -1,0 +1,61 @@
+"""Small layers against hand computation."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from zerosum.networks.layers import LayerNorm, Maxout, halve, upsample
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 5, 3)])
+def test_layer_norm_is_over_the_sample_with_gains_per_channel(shape: tuple[int, ...]):
+    torch.manual_seed(0)
+    layer = LayerNorm(6)
+    torch.nn.init.normal_(layer.weight)
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(shape) * 3 + 2
+    for sample, found in zip(x, layer(x), strict=True):
+        spread = (-1, *[1] * (len(shape) - 2))
+        normal = (sample - sample.mean()) / (sample.var(correction=0) + 1e-5).sqrt()
+        expected = normal * layer.weight.view(spread) + layer.bias.view(spread)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_layer_norm_second_derivatives_and_channels_last():
+    layer = LayerNorm(2).double()
+    x = torch.randn(2, 2, 2, 2).double().requires_grad_()
+
+    def f(x: Tensor, w: Tensor) -> Tensor:
+        return torch.tanh(torch.func.functional_call(layer, {"weight": w}, (x,)))
+
+    w = torch.randn(2).double().requires_grad_()
+    assert torch.autograd.gradcheck(f, (x, w))
+    assert torch.autograd.gradgradcheck(f, (x, w))
+    y = LayerNorm(4)(torch.randn(2, 4, 3, 3).to(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_upsample_repeats_and_halve_averages():
+    x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    up = torch.tensor([[0.0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]])
+    assert torch.equal(upsample(x)[0, 0], up)
+    assert halve(x).item() == 1.5
+    images = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    assert torch.equal(halve(upsample(images)), images)
+    assert upsample(images).is_contiguous(memory_format=torch.channels_last)
+    assert halve(images).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_maxout_by_hand():
+    layer = Maxout(1, 2, pieces=2)
+    layer.load_state_dict(
+        {"linear.weight": torch.tensor([[1.0], [-1], [2], [0]]), "linear.bias": torch.tensor([0.0, 0, 0, 3])}
+    )
+    assert torch.equal(layer(torch.tensor([[2.0], [-3.0]])), torch.tensor([[2.0, 4], [3, 3]]))
+
+
+def test_impossible_arguments_are_refused():
+    with pytest.raises(ValueError, match="features=0"):
+        LayerNorm(0)
+    with pytest.raises(ValueError, match="pieces=0"):
+        Maxout(1, 1, 0)

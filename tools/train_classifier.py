@@ -126,6 +126,7 @@ def main() -> None:
         "torch": torch.__version__,
     }
     store(model, given.out, record)
+    given.out.chmod(0o644)  # safetensors leaves it readable by its owner alone
     print(f"held-out accuracy {measured:.2%} of {len(test_images):,} images; {given.out.stat().st_size:,} bytes")
 
 

@@ -106,6 +106,16 @@ def test_a_whole_critic_is_projected_and_stays_float32_under_autocast():
             assert layer.sigma().item() == pytest.approx(largest(layer.weight), rel=0.02)
 
 
+@pytest.mark.gpu
+def test_sigma_is_float32_under_autocast_on_a_gpu():
+    # On a CPU autocast leaves matrix-vector products alone, so only here can the guard be seen.
+    net = spectral_norm(nn.Linear(64, 64)).cuda()
+    assert isinstance(net, SpectralNorm)
+    expected = net.sigma()
+    with torch.autocast("cuda", torch.bfloat16):
+        assert torch.equal(net.sigma(), expected)
+
+
 def test_one_power_iteration_by_hand_also_under_a_derivative():
     net = spectral_norm(nn.Linear(2, 2, bias=False))
     w = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

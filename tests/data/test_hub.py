@@ -35,12 +35,13 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-def test_a_saved_dataset_is_read_with_its_classes(tmp_path: Path, png: Png, folder: Path) -> None:
+def test_a_saved_dataset_is_read_with_its_classes(tmp_path: Path, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
     made = table(png, extra=list(range(6)))
     made.save_to_disk(str(tmp_path / "saved"))
     data = images(f"hf:{tmp_path / 'saved'}")
     assert (data.count, data.classes, data.labels.tolist()) == (6, ("cat", "dog"), [0, 1] * 3)
     np.testing.assert_array_equal(data.pixels, [np.asarray(row["image"]) for row in made])
+    monkeypatch.setattr("zerosum.data.files.decode", lambda *_: pytest.fail("decoded again"))
     assert images(f"hf:{tmp_path / 'saved'}").fingerprint == data.fingerprint
 
 
@@ -63,9 +64,13 @@ def test_a_folder_of_parquet_files_is_read(tmp_path: Path, png: Png) -> None:
 
 def test_columns_are_found_and_choices_are_noted(tmp_path: Path, png: Png) -> None:
     made = table(png)
-    both = made.rename_column("image", "photo").add_column("image", list(made["image"]), feature=datasets.Image())
+    cells = [{"bytes": png(seed=i), "path": None} for i in range(3)]
+    features = datasets.Features({"photo": datasets.Image(), "image": datasets.Image()})
+    both = datasets.Dataset.from_dict({"photo": cells[::-1], "image": cells}, features=features)
     both.save_to_disk(str(tmp_path / "two"))
-    assert images(f"hf:{tmp_path / 'two'}").notes == ("Of the columns photo, image with images, 'image' was taken.",)
+    chosen = images(f"hf:{tmp_path / 'two'}")
+    assert chosen.notes == ("Of the columns photo, image with images, 'image' was taken.",)
+    np.testing.assert_array_equal(chosen.pixels, [np.asarray(row["image"]) for row in both])
     made.remove_columns("label").save_to_disk(str(tmp_path / "none"))
     unlabelled = images(f"hf:{tmp_path / 'none'}")
     assert unlabelled.labels is None

@@ -24,7 +24,7 @@ def test_true_samples_of_a_mixture(data: Points) -> None:
     scores = evaluate(lambda start, n: everything[start : start + n], data, seed=4, count=20_000, extra={"step": 10})
     modes, quality, divergence = scores
     assert [score.name for score in scores] == ["modes", "high_quality", "mode_kl"]
-    assert modes.value == modes.details["of"] == len(data.modes)
+    assert modes.value == modes.protocol["of"] == len(data.modes)
     expected = scipy.stats.chi2.cdf(9, df=2)
     assert quality.details["ideal"] == pytest.approx(expected, abs=1e-12)
     assert quality.value == pytest.approx(expected, abs=5 * math.sqrt(expected * (1 - expected) / 20_000))

@@ -39,27 +39,27 @@ def by_scipy(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_distance_and_floor_equal_scipy(clothes: Images) -> None:
-    ours, control = fashion.split(1200)
+    ours, control = fashion.split(1200, 200)
     real, other = as_images(clothes.pixels[ours]), as_images(clothes.pixels[control])
     noisy = (real + 0.3 * torch.randn(real.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
     noisy = ((noisy + 1) * 127.5).round() / 127.5 - 1
-    scores = scored(noisy, clothes)
+    scores = scored(noisy, clothes, count=200)
     assert scores["fd_fashion"].value == pytest.approx(by_scipy(noisy, real), rel=1e-3)
     assert scores["fd_fashion_floor"].value == pytest.approx(by_scipy(other, real), rel=1e-3)
     assert scores["fd_fashion"].details["floor"] == scores["fd_fashion_floor"].value
 
 
 def test_reference_scores_zero_and_control_scores_the_floor(clothes: Images) -> None:
-    ours, control = fashion.split(1200)
-    assert scored(as_images(clothes.pixels[ours]), clothes)["fd_fashion"].value < 1e-6
-    held_out = scored(as_images(clothes.pixels[control]), clothes)
+    ours, control = fashion.split(1200, 200)
+    assert scored(as_images(clothes.pixels[ours]), clothes, count=200)["fd_fashion"].value < 1e-6
+    held_out = scored(as_images(clothes.pixels[control]), clothes, count=200)
     assert held_out["fd_fashion"].value == pytest.approx(held_out["fd_fashion_floor"].value, rel=1e-6)
 
 
 def test_noise_raises_the_distance(clothes: Images) -> None:
-    control = as_images(clothes.pixels[fashion.split(1200)[1]])
+    control = as_images(clothes.pixels[fashion.split(1200, 300)[1]])
     noise = torch.randn(control.shape, generator=torch.Generator().manual_seed(1))
-    levels = [scored(control + level * noise, clothes)["fd_fashion"] for level in (0.0, 0.1, 0.3, 0.9)]
+    levels = [scored(control + level * noise, clothes, count=300)["fd_fashion"] for level in (0.0, 0.1, 0.3, 0.9)]
     values = [score.value for score in levels]
     assert values == sorted(values)
     assert values[1] > 1.2 * values[0]
@@ -87,16 +87,22 @@ def test_shares_of_chosen_classes(clothes: Images) -> None:
     assert both.details["Trouser"] == pytest.approx(0.5, abs=0.04)
     assert both.details["Bag"] == pytest.approx(0.5, abs=0.04)
     assert sum(both.details.values()) == pytest.approx(1)
-    assert scored(as_images(clothes.pixels), clothes)["classes"].value == 10
+    # The set is in order of class; every fourth image has all ten.
+    every = scored(as_images(clothes.pixels[::4]), clothes, count=300)["classes"]
+    verdicts = load_classifier()(as_images(clothes.pixels[::4])).argmax(dim=1).numpy()
+    assert every.value == 10
+    assert every.short().startswith("classes 10 of 10 (300 generated vs 300 of clothes")
+    assert list(every.details) == list(clothes.classes)
+    assert list(every.details.values()) == list(np.bincount(verdicts, minlength=10) / 300)
 
 
 def test_no_verdicts_where_the_classifier_does_not_know_the_classes(clothes: Images) -> None:
-    images = as_images(clothes.pixels[:20])
+    images = as_images(clothes.pixels[:100])
     shuffled = np.random.default_rng(0).permutation(clothes.labels)
     wrong = Images.of(clothes.pixels, shuffled, name="wrong", classes=clothes.classes)
-    assert "classes" not in scored(images, wrong)
+    assert "classes" not in scored(images, wrong, count=100)
     unlabelled = Images.of(clothes.pixels, name="unlabelled")
-    assert set(scored(images, unlabelled)) == {"fd_fashion", "fd_fashion_floor"}
+    assert set(scored(images, unlabelled, count=100)) == {"fd_fashion", "fd_fashion_floor"}
 
 
 def test_the_split_is_fixed_disjoint_and_nested(clothes: Images) -> None:

@@ -25,8 +25,8 @@ SCORE = Score("fd_fashion", 5.3149, PROTOCOL, {"floor": 0.0412})
 def test_short_form() -> None:
     line = "fd_fashion 5.31, floor 0.0412 (5,000 generated vs 5,000 of fashion-mini, features 3fa2c4d5e6f7, seed 0)"
     assert SCORE.short() == line
-    points = {"reference": "ring", "reference_count": None, "samples": 2500, "seed": 3}
-    assert Score("modes", 8, points, {"of": 8}).short() == "modes 8 of 8 (2,500 generated vs ring, seed 3)"
+    points = {"reference": "ring", "reference_count": None, "samples": 2500, "seed": 3, "of": 8}
+    assert Score("modes", 8, points).short() == "modes 8 of 8 (2,500 generated vs ring, seed 3)"
     assert Score("loss", 0.5, {}).short() == "loss 0.500"
 
 

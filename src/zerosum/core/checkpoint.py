@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 SCHEMA = 1
 TENSORS, META = "tensors.safetensors", "meta.json"
@@ -23,16 +25,16 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be written or read. The message names it, and says what is wrong and what to do."""
 
 
-def flatten(tree: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of nested dicts and named tuples, as ``("weights/G/conv.weight", tensor)``."""
-    if isinstance(tree, Tensor):
-        yield path, tree
-        return
-    branches = tree._asdict() if hasattr(tree, "_asdict") else tree
-    for key, branch in branches.items():
-        if "/" in key:
-            raise CheckpointError(f"the name {key!r} contains '/', which separates names in checkpoints: rename it")
-        yield from flatten(branch, f"{path}/{key}" if path else key)
+def flatten(tree: Any) -> dict[str, Tensor]:
+    """Every tensor of nested dicts and named tuples, by its path: ``{"weights/G/conv.weight": tensor}``."""
+    named = {}
+    for steps, tensor in pytree.tree_flatten_with_path(tree)[0]:
+        names = [getattr(step, "key", getattr(step, "name", "")) for step in steps]  # of a dict, of a named tuple
+        for name in names:
+            if "/" in name:
+                raise CheckpointError(f"the name {name!r} contains '/', which separates names in files: rename it")
+        named["/".join(names)] = tensor
+    return named
 
 
 def save(folder: Path, tree: Any, meta: Mapping[str, Any]) -> None:
@@ -41,28 +43,29 @@ def save(folder: Path, tree: Any, meta: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: the disk is full or not writable; what was there before is untouched.
     """
-    tensors = dict(flatten(tree))
-    # Memory layout decides which kernel runs, so resuming exactly needs it back.
-    strides = {k: list(t.stride()) for k, t in tensors.items() if not t.is_contiguous()}
-    partial = folder.with_name(f".{folder.name}.partial")
+    tensors = flatten(tree)
+    strides = {k: found for k, t in tensors.items() if (found := _unusual_strides(t))}
+    partial, old = _aside(folder, "partial"), _aside(folder, "old")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        _restore(folder)
+        for path in (partial, old):
+            shutil.rmtree(path, ignore_errors=True)
         partial.mkdir(parents=True)
         save_file({k: _packed(t) for k, t in tensors.items()}, partial / TENSORS)
-        (partial / META).write_text(json.dumps({"schema": SCHEMA, "strides": strides, **meta}, indent=1))
+        (partial / META).write_text(json.dumps({**meta, "schema": SCHEMA, "strides": strides}, indent=1))
         for name in (TENSORS, META):
             _flush(partial / name)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         partial.rename(folder)
         _flush(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
+        _restore(folder)
         shutil.rmtree(partial, ignore_errors=True)
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         cause = "no space is left on the disk" if full else str(error)
-        raise CheckpointError(
-            f"cannot write the checkpoint {folder}: {cause}. Earlier checkpoints are untouched"
-        ) from error
+        raise CheckpointError(f"cannot write the checkpoint {folder}: {cause}. Earlier ones are untouched") from error
 
 
 def load_meta(folder: Path) -> dict[str, Any]:
@@ -71,10 +74,11 @@ def load_meta(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing, damaged, or of a newer schema.
     """
+    _restore(folder)
     try:
         meta: dict[str, Any] = json.loads((folder / META).read_text())
         schema = int(meta["schema"])
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"{folder} is not a checkpoint: it has no {META}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / META} is damaged ({error}): use an earlier checkpoint") from error
@@ -91,18 +95,17 @@ def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
     """
     meta = load_meta(folder)
     saved = load_tensors(folder / TENSORS)
-    wanted = dict(flatten(like))
+    wanted = flatten(like)
     if saved.keys() != wanted.keys():
         missing, extra = sorted(wanted.keys() - saved.keys()), sorted(saved.keys() - wanted.keys())
         raise CheckpointError(f"{folder} belongs to another model: it lacks {_some(missing)} and has {_some(extra)}")
     for key, tensor in wanted.items():
-        if saved[key].shape != tensor.shape or saved[key].dtype != tensor.dtype:
-            raise CheckpointError(
-                f"{folder} belongs to another model: {key} is {saved[key].dtype} {tuple(saved[key].shape)}, "
-                f"expected {tensor.dtype} {tuple(tensor.shape)}"
-            )
-    placed = {k: _strided(t, meta["strides"].get(k)).to(wanted[k].device) for k, t in saved.items()}
-    return _unflatten(like, placed), meta
+        found, expected = (f"{t.dtype} {tuple(t.shape)}" for t in (saved[key], tensor))
+        if found != expected:
+            raise CheckpointError(f"{folder} belongs to another model: {key} is {found}, expected {expected}")
+    strides = meta.get("strides", {})
+    placed = [_strided(saved[key], strides.get(key)).to(tensor.device) for key, tensor in wanted.items()]
+    return pytree.tree_unflatten(placed, pytree.tree_structure(like)), meta
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:
@@ -112,22 +115,39 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
         CheckpointError: it is missing, truncated, or no safetensors file.
     """
     try:
-        with file.open("rb") as stream:
-            head = stream.read(4)
-        if head[:1] == b"\x80" or head == b"PK\x03\x04":
-            raise CheckpointError(
-                f"{file} is a pickle, which can run any code when opened: zerosum reads safetensors only"
-            )
         with safe_open(file, framework="pt") as archive:
             return {key: archive.get_tensor(key).clone() for key in archive.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{file} is missing") from error
     except SafetensorError as error:
+        with file.open("rb") as stream:
+            head = stream.read(4)
+        # A zip by torch.save, or a pickle's own first byte and protocol, which no zero byte follows.
+        if head == b"PK\x03\x04" or (head[:1] == b"\x80" and b"\0" not in head[1:3]):
+            raise CheckpointError(f"{file} is a pickle, which can run any code: only safetensors is read") from error
         raise CheckpointError(f"{file} is truncated or damaged ({error}): use an earlier checkpoint") from error
 
 
+def _aside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
+
+
+def _restore(folder: Path) -> None:
+    """Put back what `save` had moved aside when it was cut short."""
+    if not folder.exists():
+        with suppress(OSError):
+            _aside(folder, "old").rename(folder)
+
+
 def _packed(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
+    # A copy, because safetensors refuses tensors that share memory (as an average shares integer buffers).
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _unusual_strides(tensor: Tensor) -> list[int] | None:
+    """Strides decide which kernel runs, so resuming exactly needs them back; gaps and overlaps it can do without."""
+    strides = torch.empty_like(tensor, device="meta").stride()
+    return None if strides == torch.empty(tensor.shape, device="meta").stride() else list(strides)
 
 
 def _strided(tensor: Tensor, stride: list[int] | None) -> Tensor:
@@ -144,11 +164,3 @@ def _flush(path: Path) -> None:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing"
-
-
-def _unflatten(like: Any, tensors: Mapping[str, Tensor], path: str = "") -> Any:
-    if isinstance(like, Tensor):
-        return tensors[path]
-    branches = like._asdict() if hasattr(like, "_asdict") else like
-    built = {k: _unflatten(branch, tensors, f"{path}/{k}" if path else k) for k, branch in branches.items()}
-    return type(like)(**built) if hasattr(like, "_asdict") else built

@@ -1,8 +1,7 @@
 """A GAN as a game: what each player owns and minimises, and one update by one player.
 
-Everything here is a pure function of explicit state. That is what lets one step compile to one graph with gradient
-penalties inside it, lets an unrolled generator differentiate through the critic's own optimizer, and makes a checkpoint
-nothing but the state.
+All are pure functions of explicit state. That is what lets one step compile to one graph with gradient penalties in it,
+lets an unrolled generator differentiate through the critic's own optimizer, and makes a checkpoint just the state.
 """
 
 from __future__ import annotations
@@ -59,11 +58,6 @@ class Player:
     every: int = 1
 
 
-def keep(memory: Memory, said: Said) -> Memory:
-    """Remember nothing new."""
-    return memory
-
-
 @dataclass(frozen=True)
 class Game:
     """The rules: networks, who moves them and how. Holds no state (see :class:`State`).
@@ -84,7 +78,7 @@ class Game:
     opts: dict[str, Optimizer]
     players: dict[str, Player]
     memory: Memory = default(default_factory=dict)
-    remember: Callable[[Memory, Said], Memory] = keep
+    remember: Callable[[Memory, Said], Memory] = lambda memory, said: memory
     project: dict[str, Projection] = default(default_factory=dict)
     average: dict[str, Average] = default(default_factory=dict)
     autocast: torch.dtype | None = None
@@ -151,6 +145,24 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
     return State(weights, buffers, opt, memory, average)
 
 
+def carry(old: State, new: State) -> State:
+    """``new`` with the weights, buffers and averages of ``old`` wherever network, name and shape agree.
+
+    For training in phases (progressive growing). Optimizer state and memory start anew.
+    """
+
+    def take(have: dict[str, Tensors], want: dict[str, Tensors]) -> dict[str, Tensors]:
+        found = {(n, k, v.shape): v for n, tensors in have.items() for k, v in tensors.items()}
+        return {
+            n: {k: torch.empty_like(v).copy_(found.get((n, k, v.shape), v)) for k, v in tensors.items()}
+            for n, tensors in want.items()
+        }
+
+    weights, buffers = take(old.weights, new.weights), take(old.buffers, new.buffers)
+    average = take(old.average, {n: weights[n] | buffers[n] for n in new.average})
+    return new._replace(weights=weights, buffers=buffers, average=average)
+
+
 class Network:
     """A network bound to the weights and buffers of a state: call it like the module."""
 
@@ -162,10 +174,7 @@ class Network:
         return functional_call(self._module, self._weights | self._buffers, args, kwargs)
 
     def frozen(self, *args: Any, **kwargs: Any) -> Any:
-        """The same function without side effects: what the module writes to its buffers is dropped.
-
-        For derivatives inside a loss: a buffer written under a nested derivative must not leak out of it.
-        """
+        """The same function for derivatives inside a loss: what it writes to its buffers is dropped."""
         scratch = {k: b.clone() for k, b in self._buffers.items()}
         return functional_call(self._module, self._weights | scratch, args, kwargs)
 
@@ -189,43 +198,48 @@ class Nets:
     def after(self, who: str, steps: int) -> Nets:
         """These networks once ``who`` has made ``steps`` updates on this batch, differentiably, its optimizer included.
 
-        Metz et al. 2017 (arXiv:1611.02163), Eq. 7-8. What is only imagined leaves no trace in the state. Across ranks,
-        each rank imagines the response to its own share of the batch.
+        Metz et al. 2017 (arXiv:1611.02163), Eq. 7-8. What is only imagined, by each rank on its own share of the batch,
+        leaves no trace in the state.
         """
         state = self._state
         for _ in range(steps):
-            grads, _, state = gradient(self._game, who, state, self._batch)
+            grads, _, state = _gradient(self._game, who, state, self._batch)
             state = descend(self._game, state, grads, differentiable=True)
         return Nets(self._game, state, self._batch)
 
 
 def gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:
-    """What ``who`` wants: the gradient of its loss with respect to what it owns.
-
-    Returns:
-        ``{network: {weight: gradient}}``; the terms of the loss; the state with the buffers as the forward left them.
-    """
+    """What ``who`` wants, ``{network: {weight: gradient}}``; the terms of its loss; the state with new buffers."""
     if game.accumulate == 1:
         return _gradient(game, who, state, batch)
     total: Any = None
+    heard: list[Terms] = []
     for part in _split(batch, game.accumulate):
-        *found, state = _gradient(game, who, state, part)
-        total = found if total is None else pytree.tree_map(torch.add, total, found)
-    grads, said = pytree.tree_map(lambda t: t / game.accumulate, total)
-    return grads, said, state
+        grads, said, state = _gradient(game, who, state, part)
+        total = grads if total is None else pytree.tree_map(torch.add, total, grads)
+        heard.append(said)
+    grads = pytree.tree_map(lambda g: g / game.accumulate, total)
+    return grads, {k: _joined([said[k] for said in heard]) for k in heard[0]}, state
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Scalars are means over the batch; anything else that is noted holds a row per sample."""
+    return torch.cat(parts) if parts[0].dim() else torch.stack(parts).sum() / len(parts)
 
 
 def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:
     player = game.players[who]
+    device = next(w.device.type for weights in state.weights.values() for w in weights.values())
 
     def total(owned: dict[str, Tensors]) -> tuple[Tensor, tuple[Terms, dict[str, Tensors]]]:
         buffers = {n: {k: b.clone() for k, b in bs.items()} for n, bs in state.buffers.items()}
         nets = Nets(game, state._replace(weights=state.weights | owned, buffers=buffers), batch)
         # No cache: a weight cast under one derivative must not be reused under another.
-        with torch.autocast(_device(state), game.autocast, enabled=game.autocast is not None, cache_enabled=False):
+        with torch.autocast(device, game.autocast, enabled=game.autocast is not None, cache_enabled=False):
             terms = player.loss(nets, batch, state.memory)
-        if not terms:
-            raise ValueError(f"the loss of player {who!r} returned no terms")
+        if not terms or any(term.dim() for term in terms.values()):
+            shapes = {name: tuple(term.shape) for name, term in terms.items()}
+            raise ValueError(f"the loss of player {who!r} must return scalars by name, it returned {shapes or 'none'}")
         return torch.stack([term.float() for term in terms.values()]).sum(), (terms | nets._notes, buffers)
 
     owned = {name: state.weights[name] for name in player.owns}
@@ -233,17 +247,11 @@ def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str,
     return grads, said, state._replace(buffers=buffers)
 
 
-def _device(state: State) -> str:
-    return next(w.device.type for ws in state.weights.values() for w in ws.values())
-
-
 def _split(batch: Any, parts: int) -> list[Any]:
     leaves, spec = pytree.tree_flatten(batch)
     for leaf in leaves:
         if isinstance(leaf, Tensor) and leaf.dim() and leaf.shape[0] % parts:
-            raise ValueError(
-                f"a batch of {leaf.shape[0]} cannot be taken in {parts} equal parts: change one of the two"
-            )
+            raise ValueError(f"a batch of {leaf.shape[0]} cannot be taken in {parts} equal parts: change either")
     chunks = [leaf.chunk(parts) if isinstance(leaf, Tensor) and leaf.dim() else [leaf] * parts for leaf in leaves]
     return [pytree.tree_unflatten(list(part), spec) for part in zip(*chunks, strict=True)]
 
@@ -271,10 +279,7 @@ def play(game: Game, who: str, state: State, batch: Any) -> tuple[State, Said]:
 
 
 def field(game: Game, state: State, batch: Any) -> tuple[dict[str, Tensors], Said, State]:
-    """The vector field v(theta): every player's gradient at one point, on one batch.
-
-    A network that several players own gets the sum of what they want.
-    """
+    """The vector field v(theta): every player's gradient at one point and batch; summed where they own the same."""
     v: dict[str, Tensors] = {}
     said: Said = {}
     for who in game.players:

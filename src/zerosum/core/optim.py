@@ -53,9 +53,6 @@ def sgd(lr: Rate, *, momentum: float = 0.0, weight_decay: float = 0.0) -> Optimi
     """Gradient descent with (heavy-ball) momentum: ``m <- momentum m + g``, ``w <- w - lr m``."""
     _check(lr, momentum=momentum)
 
-    def init(weights: Tensors) -> Any:
-        return {"t": _zero(weights), "m": _zeros(weights)} if momentum else {"t": _zero(weights)}
-
     def update(grads: Tensors, state: Any, weights: Tensors) -> tuple[Tensors, Any]:
         rate = _rate(lr, state["t"])
         grads = {k: grads[k] + weight_decay * w for k, w in weights.items()} if weight_decay else grads
@@ -64,15 +61,12 @@ def sgd(lr: Rate, *, momentum: float = 0.0, weight_decay: float = 0.0) -> Optimi
             new["m"] = grads = {k: momentum * m + grads[k] for k, m in state["m"].items()}
         return {k: w - rate * grads[k] for k, w in weights.items()}, new
 
-    return Optimizer(init, update, update)
+    return Optimizer(_zeros(*["m"] if momentum else []), update, update)
 
 
 def rmsprop(lr: Rate, *, alpha: float = 0.99, eps: float = 1e-8) -> Optimizer:
     """RMSprop (Tieleman and Hinton 2012): ``v <- alpha v + (1 - alpha) g^2``, ``w <- w - lr g / (sqrt(v) + eps)``."""
     _check(lr, alpha=alpha)
-
-    def init(weights: Tensors) -> Any:
-        return {"t": _zero(weights), "v": _zeros(weights)}
 
     def update(grads: Tensors, state: Any, weights: Tensors) -> tuple[Tensors, Any]:
         rate = _rate(lr, state["t"])
@@ -80,7 +74,7 @@ def rmsprop(lr: Rate, *, alpha: float = 0.99, eps: float = 1e-8) -> Optimizer:
         new = {k: w - rate * grads[k] / ((v[k] + _TINY).sqrt() + eps) for k, w in weights.items()}
         return new, {"t": state["t"] + 1, "v": v}
 
-    return Optimizer(init, update, update)
+    return Optimizer(_zeros("v"), update, update)
 
 
 def adam(lr: Rate, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimizer:
@@ -96,9 +90,6 @@ def adamw(
 ) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019): also ``w <- w - lr weight_decay w``."""
     _check(lr, beta1=beta1, beta2=beta2)
-
-    def init(weights: Tensors) -> Any:
-        return {"t": _zero(weights), "m": _zeros(weights), "v": _zeros(weights)}
 
     def update(grads: Tensors, state: Any, weights: Tensors) -> tuple[Tensors, Any]:
         rate, t = _rate(lr, state["t"]), state["t"] + 1
@@ -118,30 +109,30 @@ def adamw(
         rate, t = _rate(lr, state["t"]), state["t"] + 1
         new, m, v = ({k: x.clone() for k, x in tree.items()} for tree in (weights, state["m"], state["v"]))
         # The kernel walks raw memory: gradients must lie in it as their weights do.
-        aligned = [_laid_out_as(w, grads[k]) for k, w in new.items()]
+        aligned = [
+            torch.empty_like(w).copy_(grads[k]) if w.stride() != grads[k].stride() else grads[k] for k, w in new.items()
+        ]
         torch._fused_adamw_(
             list(new.values()), aligned, list(m.values()), list(v.values()), [], [t] * len(new),
             lr=rate, beta1=beta1, beta2=beta2, weight_decay=weight_decay, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return new, {"t": t, "m": m, "v": v}
 
-    return Optimizer(init, update, fast)
-
-
-def _laid_out_as(weight: Tensor, grad: Tensor) -> Tensor:
-    return grad if grad.stride() == weight.stride() else torch.empty_like(weight).copy_(grad)
+    return Optimizer(_zeros("m", "v"), update, fast)
 
 
 def _rate(lr: Rate, t: Tensor) -> Any:
     return lr(t) if callable(lr) else lr
 
 
-def _zero(weights: Tensors) -> Tensor:
-    return torch.zeros((), device=next(iter(weights.values())).device)
+def _zeros(*moments: str) -> Callable[[Tensors], Any]:
+    """The initial state: the number of updates made, and moments of every weight."""
 
+    def init(weights: Tensors) -> Any:
+        count = torch.zeros((), device=next((w.device for w in weights.values()), None))
+        return {"t": count} | {name: {k: torch.zeros_like(w) for k, w in weights.items()} for name in moments}
 
-def _zeros(weights: Tensors) -> Tensors:
-    return {k: torch.zeros_like(w) for k, w in weights.items()}
+    return init
 
 
 def _check(lr: Rate, **decays: float) -> None:

@@ -1,13 +1,11 @@
 """Data parallelism with ``torchrun`` and ``torch.distributed`` alone."""
 
 import os
-from typing import TypeVar, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.utils import _pytree as pytree
-
-Tree = TypeVar("Tree")
 
 
 def rank() -> int:
@@ -41,7 +39,7 @@ def wait() -> None:
         dist.barrier()
 
 
-def mean(tree: Tree) -> Tree:
+def mean(tree: Any) -> Any:
     """The mean over ranks of every tensor of a tree, by one all-reduce."""
     if world() == 1:
         return tree
@@ -49,5 +47,5 @@ def mean(tree: Tree) -> Tree:
     flat = torch.cat([leaf.detach().float().flatten() for leaf in leaves])
     dist.all_reduce(flat)
     parts = torch.split(flat / world(), [leaf.numel() for leaf in leaves])
-    averaged = [part.view(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
-    return cast(Tree, pytree.tree_unflatten(averaged, spec))
+    averaged = [part.view(leaf.shape).to(leaf.dtype) for part, leaf in zip(parts, leaves, strict=True)]
+    return pytree.tree_unflatten(averaged, spec)

@@ -12,8 +12,5 @@ def seed_for(*path: int | str) -> int:
 
 
 def generator(*path: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A ``torch.Generator`` seeded by a path. Cheap enough (microseconds) to make one per batch.
-
-    Nothing is carried from one batch to the next, so a run can be resumed at batch ``k`` from the number ``k`` alone.
-    """
+    """A ``torch.Generator`` seeded by a path: one per batch, so that a run resumes at batch ``k`` from ``k`` alone."""
     return torch.Generator(device=device).manual_seed(seed_for(*path))

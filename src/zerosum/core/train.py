@@ -10,6 +10,7 @@ import torch
 from zerosum.core import parallel
 from zerosum.core.dynamics import Dynamics, alternating
 from zerosum.core.game import Game, Said, State
+from zerosum.core.optim import Tensors
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -55,8 +56,7 @@ def train(
                 state, heard = run(state, next(batches))
                 said |= heard
         said = _agree(said)
-        average = {n: a.follow(state.average[n], _whole(game, state, n), t) for n, a in game.average.items()}
-        state = state._replace(memory=game.remember(state.memory, said), average=_projected(game, average))
+        state = state._replace(memory=game.remember(state.memory, said), average=_averages(game, state, t))
         unchecked.append((t, said))
         if len(unchecked) >= check_every or t == steps - 1:
             check_finite(unchecked)
@@ -66,13 +66,8 @@ def train(
 
 def check_finite(history: list[tuple[int, Said]]) -> None:
     """Raise :class:`NonFiniteLoss` for the first non-finite scalar said in ``history``; waits for the device once."""
-    scalars = [
-        (t, who, term, value)
-        for t, said in history
-        for who, terms in said.items()
-        for term, value in terms.items()
-        if value.dim() == 0
-    ]
+    all_said = ((t, who, term, v) for t, said in history for who, terms in said.items() for term, v in terms.items())
+    scalars = [one for one in all_said if one[3].dim() == 0]
     if not scalars:
         return
     finite = torch.stack([value.float() for *_, value in scalars]).isfinite().tolist()
@@ -92,15 +87,13 @@ def _agree(said: Said) -> Said:
     return {w: said[w] | means for w, means in parallel.mean(scalars).items()}
 
 
-def _whole(game: Game, state: State, name: str) -> dict[str, torch.Tensor]:
-    return state.weights[name] | state.buffers[name]
-
-
-def _projected(game: Game, average: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
-    """The average of networks that obey a constraint is made to obey it too."""
-    for name in average.keys() & game.project.keys():
-        weights = {k: average[name][k] for k, _ in game.nets[name].named_parameters()}
-        buffers = {k: v for k, v in average[name].items() if k not in weights}
-        weights, buffers = game.project[name](weights, buffers)
-        average[name] = weights | buffers
-    return average
+def _averages(game: Game, state: State, t: int) -> dict[str, Tensors]:
+    """The averages after iteration ``t``; those of networks that obey a constraint obey it too."""
+    new = dict(state.average)
+    for name, average in game.average.items():
+        weights, buffers = state.weights[name], state.buffers[name]
+        mean = new[name] = average.follow(state.average[name], weights | buffers, t)
+        if name in game.project:
+            weights, buffers = game.project[name]({k: mean[k] for k in weights}, {k: mean[k] for k in buffers})
+            new[name] = weights | buffers
+    return new

@@ -40,11 +40,12 @@ def find_members(ask: Ask, archive: zipfile.ZipFile) -> Listing:
         _check_member(ask, info)
         if info.is_dir():
             continue
-        reason = why_ignored(info.filename)
+        name = PurePosixPath(info.filename).as_posix()  # some tools write "./a.png"
+        reason = why_ignored(name)
         if reason:
             ignored.append(reason)
         else:
-            items.append(Item(info.filename, (info.file_size, info.CRC), _reader(archive, info)))
+            items.append(Item(name, (info.file_size, info.CRC), _reader(archive, info)))
     if not items:
         raise DataError(f"{ask.source}: the archive holds no images, only {len(ignored)} other files.")
     doubled = len(items) - len({item.name for item in items})

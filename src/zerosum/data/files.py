@@ -21,6 +21,7 @@ from zerosum.data.progress import progress
 
 DEFAULT_SIZE = 64
 _BLOCK = 512  # files decoded between two writes: bounds memory, and keeps all threads busy
+_TASK = 16  # files a thread takes at a time: handing over costs about as much as decoding a tiny image
 _NAMED = 3  # damaged files named in a note
 
 
@@ -46,10 +47,11 @@ class Listing:
 
 def why_ignored(name: str) -> str | None:
     """Why a file of this relative name is no image of the set: hidden, or its suffix; ``None`` when it is one."""
-    path = PurePosixPath(name)
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):  # the latter is added by macOS
+    if name.startswith((".", "__MACOSX/")) or "/." in name or "/__MACOSX/" in name:  # the latter is added by macOS
         return "hidden"
-    return None if path.suffix.lower() in SUFFIXES else path.suffix or "without suffix"
+    if name.lower().endswith(SUFFIXES):
+        return None
+    return PurePosixPath(name).suffix or "without suffix"
 
 
 def listing(items: Sequence[Item], ignored: Sequence[str]) -> Listing:
@@ -59,7 +61,7 @@ def listing(items: Sequence[Item], ignored: Sequence[str]) -> Listing:
     are sorted by name. Files beside subfolders leave it open what the classes are, so there are none.
     """
     items = sorted(items, key=lambda item: item.name)
-    folders = [PurePosixPath(item.name).parts[:-1] for item in items]
+    folders = [tuple(item.name.split("/")[:-1]) for item in items]
     while len(set(folders)) > 1 and all(folders) and len({parts[0] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
     notes = _ignored_note(ignored)
@@ -131,6 +133,9 @@ def _decoded(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, 
         except FAILURES as error:
             return str(error) or type(error).__name__
 
+    def several(first: int, last: int) -> list[Decoded | str]:
+        return [one(item) for item in items[first:last]]
+
     workers = min(32, os.cpu_count() or 1)
     with (
         warnings.catch_warnings(),  # of the whole process, so entered here and not in the threads
@@ -139,7 +144,11 @@ def _decoded(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, 
     ):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() has a limit of its own
         for first in range(0, len(items), _BLOCK):
-            block = list(pool.map(one, items[first : first + _BLOCK], chunksize=1))
+            last = min(first + _BLOCK, len(items))
+            starts = range(first, last, _TASK)
+            block = [
+                image for part in pool.map(several, starts, [min(i + _TASK, last) for i in starts]) for image in part
+            ]
             yield first, block
             advance(len(block))
 

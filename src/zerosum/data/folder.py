@@ -1,7 +1,9 @@
 """Images in a folder of files."""
 
 import os
+import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from zerosum.data.ask import Ask
@@ -40,14 +42,17 @@ def find_folder(ask: Ask, path: Path) -> Listing:
     """
     items: list[Item] = []
     ignored: list[str] = []
-    for file in _walk(path):
-        name = file.relative_to(path).as_posix()
-        reason = why_ignored(name) or (None if file.is_file() else "not a file")
-        if reason:
-            ignored.append(reason)
-            continue
-        status = file.stat()
-        items.append(Item(name, (status.st_size, status.st_mtime_ns), file.read_bytes))
+    for folder, names in _walk(path):
+        inside = os.path.relpath(folder, path).replace(os.sep, "/")
+        prefix = "" if inside == "." else f"{inside}/"
+        for name in names:
+            reason = why_ignored(prefix + name)
+            status = None if reason else _stat(os.path.join(folder, name))
+            if status is None:
+                ignored.append(reason or "not a file")
+                continue
+            read = partial(_read, os.path.join(folder, name))
+            items.append(Item(prefix + name, (status.st_size, status.st_mtime_ns), read))
     if not items:
         held = f"{len(ignored)} other files" if ignored else "no files"
         kinds = ", ".join(suffix[1:].upper() for suffix in SUFFIXES if suffix != ".jpeg")
@@ -55,7 +60,8 @@ def find_folder(ask: Ask, path: Path) -> Listing:
     return listing(items, ignored)
 
 
-def _walk(path: Path) -> Iterator[Path]:
+def _walk(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder under ``path`` with the names of its files; links to folders are followed."""
     seen: set[str] = set()
     for folder, subfolders, names in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -64,4 +70,17 @@ def _walk(path: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         subfolders.sort()
-        yield from (Path(folder, name) for name in sorted(names))
+        yield folder, sorted(names)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    """``None`` for what is no regular file: a pipe, or a link that leads nowhere."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()

@@ -95,10 +95,10 @@ def _score_modes(
         "seed": seed,
         "zerosum": __version__,
     }
-    protocol = extended(protocol, extra)
+    measured = extended(protocol, extra)
     per_mode = {f"mode {index}": float(n) for index, n in enumerate(found.counts)}
     return [
-        Score("modes", found.covered, protocol, {"of": len(modes), **per_mode}),
-        Score("high_quality", found.quality, protocol, {"ideal": IDEAL_QUALITY}),
-        Score("mode_kl", found.divergence, protocol),
+        Score("modes", found.covered, {**measured, "of": len(modes)}, per_mode),
+        Score("high_quality", found.quality, measured, {"ideal": IDEAL_QUALITY}),
+        Score("mode_kl", found.divergence, measured),
     ]

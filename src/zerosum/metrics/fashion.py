@@ -191,6 +191,7 @@ def score_fashion(
         shares = dict(zip(data.classes, generated.shares, strict=True))
         judged = {
             **protocol,
+            "of": len(CLASSES),
             "threshold": PRESENT,
             "judge": f"fashion classifier, agrees with {real.agreement:.0%} of the reference's labels",
         }

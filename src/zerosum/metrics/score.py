@@ -45,12 +45,12 @@ class Score:
     def short(self) -> str:
         """One line for people: name, value, and what it was measured against.
 
-        A floor, or the number that there are, stands beside the value:
+        A floor, or how many there are (``of`` in the protocol), stands beside the value:
         ``fd_fashion 5.31, floor 0.04 (5,000 generated vs 5,000 of fashion-mini, features 3fa2c4d5e6f7, seed 0)``.
         """
         known = self.protocol
         beside = f", floor {_number(self.details['floor'])}" if "floor" in self.details else ""
-        beside += f" of {_number(self.details['of'])}" if "of" in self.details else ""
+        beside += f" of {known['of']}" if "of" in known else ""
         versus = []
         if "samples" in known:
             versus.append(f"{known['samples']:,} {known.get('sample_kind', 'generated')}")

@@ -1,1 +1,1 @@
-"""One page per published system. A new file here with a function ``recipe`` is a new recipe: there is no list to edit."""
+"""One page per published system: a new file here that defines ``recipe`` is a new recipe; there is no list to edit."""

@@ -1,9 +1,9 @@
 """DCGAN. Radford et al. 2016, arXiv:1511.06434, with the non-saturating objective of Goodfellow et al. 2014.
 
-Defaults are the authors' layout (5x5 kernels, 128 channels at the image end); ``--kernel 4 --width 64`` is the layout of
-most PyTorch ports, with a fifth of the parameters. Departures from the paper: none on images of 64 pixels, where the
-authors' code has the same networks; at other sizes, layers of stride 2 are added or left out. The L2 penalty of 1e-5 of
-that code, which the paper does not mention, is left out. On points, MLPs.
+Defaults are the authors' layout (5x5 kernels, 128 channels at the image end); ``--kernel 4 --width 64`` is the
+layout of most PyTorch ports, with a fifth of the parameters. Departures from the paper: none on images of 64
+pixels, where the authors' code has the same networks; at other sizes, layers of stride 2 are added or left out. The
+L2 penalty of 1e-5 of that code, which the paper does not mention, is left out. On points, MLPs.
 """
 
 import torch

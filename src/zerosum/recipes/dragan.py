@@ -1,7 +1,7 @@
 """DRAGAN. Kodali et al. 2017, arXiv:1705.07215, Algorithm 1.
 
-Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one-sided; the
-paper's text has Gaussian noise. On points, MLPs.
+Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one-
+sided; the paper's text has Gaussian noise. On points, MLPs.
 """
 
 from typing import NamedTuple

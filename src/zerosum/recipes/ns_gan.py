@@ -1,8 +1,8 @@
 """NS-GAN. Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1, with the non-saturating objective of Section 3.
 
-Departures from the paper: Adam instead of SGD with momentum; no dropout in the discriminator; tanh output on images in
-[-1, 1] instead of a sigmoid. The paper does not print its layer sizes: ours are 1200-1200 ReLU against 240-240 maxout.
-On points, three hidden layers of 512 on both sides.
+Departures from the paper: Adam instead of SGD with momentum; no dropout in the discriminator; tanh output on images
+in [-1, 1] instead of a sigmoid. The paper does not print its layer sizes: ours are 1200-1200 ReLU against 240-240
+maxout. On points, three hidden layers of 512 on both sides.
 """
 
 import torch
@@ -13,6 +13,7 @@ from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import uniform
 from zerosum.networks import mlp
+from zerosum.networks.layers import Maxout
 from zerosum.networks.pairs import points_pair
 from zerosum.objectives import non_saturating
 from zerosum.recipe import Batch, Phase, Recipe
@@ -63,5 +64,5 @@ def image_nets(shape: tuple[int, ...], latent: int) -> dict[str, nn.Module]:
     """A rectifier generator and a maxout discriminator, as in the paper's experiments on digits."""
     return {
         "G": mlp.Generator(latent, (1200, 1200), shape, output=torch.tanh),
-        "D": mlp.Critic(shape, (240, 240), layer=mlp.Maxout, activation=nn.Identity()),
+        "D": mlp.Critic(shape, (240, 240), layer=Maxout, activation=nn.Identity()),
     }

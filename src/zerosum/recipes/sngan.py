@@ -1,8 +1,9 @@
-"""SNGAN. Miyato et al. 2018, arXiv:1802.05957, Algorithm 1, with the hinge objective (Eq. 16-17) and residual networks.
+"""SNGAN. Miyato et al. 2018, arXiv:1802.05957, Algorithm 1, with the hinge objective (Eq. 16-17) and residual
+networks.
 
 As in the authors' code, the generator's batch is twice the critic's, and the learning rate decays linearly to 0.
-Departures from the paper: the critic moves before the generator in each iteration (the code starts with the generator);
-residual networks exist for 32, 48, 64 and 128 pixels. On points, MLPs with the same normalisation.
+Departures from the paper: the critic moves before the generator in each iteration (the code starts with the
+generator); residual networks exist for 32, 48, 64 and 128 pixels. On points, MLPs with the same normalisation.
 """
 
 import torch

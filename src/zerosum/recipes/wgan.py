@@ -1,7 +1,7 @@
 """WGAN. Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1.
 
-Departures from the paper: n_critic stays 5 throughout (the authors' code raises it to 100 for the first 25 generator updates
-and every 500th). On points, MLPs.
+Departures from the paper: n_critic stays 5 throughout (the authors' code raises it to 100 for the first 25
+generator updates and every 500th). On points, MLPs.
 """
 
 import torch

@@ -1,9 +1,10 @@
 """WGAN-GP. Gulrajani et al. 2017, arXiv:1704.00028, Algorithm 1.
 
-At 32 and 64 pixels, the residual networks of the authors' code; at other sizes DCGAN's, with layer norm in the critic.
-Departures from the paper: on images of 32 pixels the authors' code uses a learning rate of 2e-4 that decays linearly to 0,
-and twice the batch for the generator; here Algorithm 1's settings hold throughout. On points the defaults are those of the
-authors' toy experiment (penalty_weight 0.1, beta1 0.5, batch_size 256), by the arguments that are left at None.
+At 32 and 64 pixels, the residual networks of the authors' code; at other sizes DCGAN's, with layer norm in the
+critic. Departures from the paper: on images of 32 pixels the authors' code uses a learning rate of 2e-4 that decays
+linearly to 0, and twice the batch for the generator; here Algorithm 1's settings hold throughout. On points the
+defaults are those of the authors' toy experiment (penalty_weight 0.1, beta1 0.5, batch_size 256), by the arguments
+that are left at None.
 """
 
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import normal
 from zerosum.networks import resnet
-from zerosum.networks.common import he_uniform
+from zerosum.networks.common import he_normal
 from zerosum.networks.layers import LayerNorm
 from zerosum.networks.pairs import dcgan_pair, points_pair
 from zerosum.objectives import wasserstein
@@ -97,6 +98,6 @@ def networks(shape: tuple[int, ...], latent: int, width: int | None) -> dict[str
     norm = nn.Identity if size == 32 else LayerNorm
     plans = resnet.WGAN_GP
     return {
-        "G": resnet.Generator(latent, width, size, channels, plans=plans, init=he_uniform),
-        "D": resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_uniform),
+        "G": resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal),
+        "D": resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_normal),
     }

@@ -1,0 +1,47 @@
+# Each target sets up its virtual environment by itself.
+PYTHON ?= python3
+VENV   ?= .venv
+RUN     = $(VENV)/bin/python
+READY   = $(VENV)/.ready
+# A GPU machine brings its own torch; elsewhere the pinned CPU build is used.
+PIP     = $(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-slow check bench gpu-check results clean
+
+demo: $(READY)
+	$(RUN) tools/demo.py
+
+test: $(READY)
+	$(RUN) -m pytest
+
+test-slow: $(READY)
+	$(RUN) -m pytest -m slow
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests/test_layers.py
+
+bench: $(READY)
+	$(PIP) --no-deps torch-mimicry==0.1.16
+	$(RUN) benchmarks/step.py
+	$(RUN) benchmarks/loading.py
+
+# With the torch that is already installed: a GPU machine's own.
+gpu-check:
+	PYTHONPATH=src $(PYTHON) -m pytest -m gpu -p no:cacheprovider tests
+	PYTHONPATH=src $(PYTHON) benchmarks/step.py --device cuda
+
+results: $(READY)
+	$(RUN) tools/recipes_table.py
+	$(RUN) tools/grid_table.py
+	$(RUN) tools/precision_table.py
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Moving about in latent space."""

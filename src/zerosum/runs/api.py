@@ -1,0 +1,189 @@
+"""Train, resume and load runs: what the command line calls, and what Python users call."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zerosum import __version__
+from zerosum import recipe as recipes
+from zerosum.core import checkpoint, parallel
+from zerosum.recipe import UsageError
+from zerosum.runs.folder import RunFolder
+from zerosum.runs.log import display_for
+from zerosum.runs.loop import Outcome, Run, Stop, begin, phase_of, sampler_of
+from zerosum.runs.sampler import Sampler
+from zerosum.runs.settings import SAFE, Settings
+from zerosum.runs.setup import Setup, build
+
+SAFE_ARGUMENTS = frozenset({"steps"})  # recipe arguments that a resumed run may change, on request
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was trained: where it is, and how it ended."""
+
+    folder: RunFolder
+    setup: Setup
+    outcome: Outcome
+
+
+def train(
+    recipe: str, settings: Settings | None = None, *, progress: bool = False, stop: Stop | None = None, **arguments: Any
+) -> Trained:
+    """Train a recipe in a new folder.
+
+    Args:
+        recipe: its name; ``zerosum recipes`` lists them.
+        settings: data, folder, seed, precision and so on.
+        progress: show a progress bar on stderr.
+        stop: set it from elsewhere to end the run early, saved.
+        arguments: the recipe's own, such as ``width=32``.
+
+    Raises:
+        UsageError: something asked for does not exist or cannot be done.
+        DataError: the data cannot be had.
+        NonFiniteLoss: a loss became nan; earlier checkpoints are kept.
+    """
+    setup = build(recipe, arguments, settings or Settings(), progress=progress and parallel.rank() == 0)
+    if parallel.rank() == 0:
+        folder = RunFolder.create(setup.settings.out, recipe, setup.settings.data)
+        folder.write_record(record_of(setup))
+    parallel.wait()
+    if parallel.rank() != 0:
+        folder = RunFolder(setup.settings.out or "")
+    return _play(setup, folder, progress=progress, stop=stop, resumed=False)
+
+
+def resume(
+    path: Path | str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    override: bool = False,
+    progress: bool = False,
+    stop: Stop | None = None,
+) -> Trained:
+    """Go on with a run from its newest checkpoint: on the CPU, bit for bit as if it had never stopped.
+
+    Args:
+        path: the run's folder.
+        changes: settings and arguments that should differ from the recorded ones.
+        override: accept those changes that do not alter what was already learnt.
+        progress: show a progress bar on stderr.
+        stop: set it from elsewhere to end the run early, saved.
+
+    Raises:
+        UsageError: no run, or changes that are not allowed (the message shows them).
+        CheckpointError: the checkpoint cannot be read.
+    """
+    folder = RunFolder(path)
+    record = folder.record()
+    setup = reopen(record, changes or {}, override=override, progress=progress)
+    if setup.data.fingerprint != record["data"]["fingerprint"]:
+        raise UsageError(
+            f"{setup.settings.data} is not what {path} was trained on: its content has changed since "
+            f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]})"
+        )
+    if changes and parallel.rank() == 0:
+        folder.write_record({**record, **_choices(setup)})
+    return _play(setup, folder, progress=progress, stop=stop, resumed=True)
+
+
+def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None, resumed: bool) -> Trained:
+    from zerosum.runs.report import write_report
+
+    display = display_for(setup.recipe.steps, shown=progress and parallel.rank() == 0)
+    run = Run(setup, folder, display, stop or Stop())
+    if resumed:
+        run.restore()
+    if parallel.rank() != 0:
+        return Trained(folder, setup, run.play())
+    with folder.locked():
+        outcome = run.play()
+        write_report(folder)
+    return Trained(folder, setup, outcome)
+
+
+def reopen(
+    record: Mapping[str, Any], changes: Mapping[str, Any], *, override: bool = False, progress: bool = False
+) -> Setup:
+    """The setup that a record describes, with allowed changes.
+
+    Raises:
+        UsageError: changes that are refused, with both values of each.
+    """
+    settings, arguments = Settings(**record["settings"]), dict(record["arguments"])
+    known = asdict(settings)
+    current = known | arguments
+    differing = {k: v for k, v in changes.items() if current.get(k) != v}
+    safe = {k for k in differing if k in SAFE or k in SAFE_ARGUMENTS}
+    refused = differing if not override else {k: v for k, v in differing.items() if k not in safe}
+    if refused:
+        listed = "; ".join(f"{k}: recorded {current.get(k)!r}, now {v!r}" for k, v in sorted(refused.items()))
+        hint = " Add --override to accept it." if set(refused) <= safe else " A run keeps these; start a new one."
+        raise UsageError(f"the run was started with other arguments: {listed}.{hint}")
+    arguments |= {k: v for k, v in differing.items() if k in arguments}
+    settings = replace(settings, **{k: v for k, v in differing.items() if k in known})
+    return build(str(record["recipe"]), arguments, settings, progress=progress)
+
+
+def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sampler:
+    """The generator of a run, ready to sample from: ``load("runs/x").with_seed(1)(0, 64)``.
+
+    Args:
+        path: the run's folder.
+        best: the checkpoint with the best score instead of the newest.
+        device: where to compute.
+
+    Raises:
+        UsageError: this is no run.
+        CheckpointError: it has no readable checkpoint.
+    """
+    return open_run(path, best=best, device=device)[1]
+
+
+def open_run(path: Path | str, *, best: bool = False, device: str = "cpu") -> tuple[Setup, Sampler, int]:
+    """A run's setup, its generator, and after how many iterations.
+
+    Raises:
+        UsageError: this is no run.
+        CheckpointError: it has no readable checkpoint.
+    """
+    folder = RunFolder(path)
+    record = folder.record()
+    record["settings"] = {**record["settings"], "device": device}
+    setup = reopen(record, {})
+    chosen = (folder.best() if best else None) or folder.latest()
+    step = int(checkpoint.load_meta(chosen)["step"])
+    index, _ = phase_of(setup, step)
+    state, _ = folder.load(begin(setup, setup.recipe.phases[index].game), chosen)
+    return setup, sampler_of(setup, state, index), step
+
+
+def record_of(setup: Setup) -> dict[str, Any]:
+    """What ``run.json`` says of a run."""
+    data = setup.data
+    return {
+        **_choices(setup),
+        "paper": recipes.describe(setup.name).split("\n\n")[0],
+        "data": {"name": data.name, "shape": data.shape, "count": data.count, "fingerprint": data.fingerprint},
+        "command": " ".join(["zerosum", *sys.argv[1:]]),
+        "machine": {
+            "device": torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else platform.machine(),
+            "threads": torch.get_num_threads(),
+            "processes": parallel.world(),
+            "precision": "bf16" if setup.autocast else "float32",
+            "compiled": setup.backend is not None,
+        },
+        "versions": {"zerosum": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _choices(setup: Setup) -> dict[str, Any]:
+    return {"recipe": setup.name, "arguments": setup.arguments, "settings": asdict(setup.settings)}

@@ -1,0 +1,54 @@
+"""Pictures of samples: a contact sheet of images, or a scatter plot of points over the real ones."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+MARGIN = 2  # pixels between images
+SMALLEST = 64  # pixels a side that an image is shown at, at least
+
+
+def to_pixels(samples: Tensor) -> npt.NDArray[np.uint8]:
+    """Images in [-1, 1], (N, C, H, W), as uint8 (N, H, W, C)."""
+    scaled = samples.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255)
+    pixels: npt.NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    return pixels
+
+
+def sheet(samples: Tensor, path: Path, columns: int | None = None) -> None:
+    """Write images (N, C, H, W) in [-1, 1] as one PNG, row by row."""
+    from PIL import Image
+
+    pixels = to_pixels(samples)
+    n, height, width, channels = pixels.shape
+    if channels not in (1, 3):  # what PNG cannot show is shown by its first channel
+        pixels, channels = pixels[..., :1], 1
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    page = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 255, np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = MARGIN + (i // columns) * (height + MARGIN), MARGIN + (i % columns) * (width + MARGIN)
+        page[top : top + height, left : left + width] = image
+    picture = Image.fromarray(page.squeeze(-1) if channels == 1 else page)
+    scale = max(1, math.ceil(SMALLEST / height))
+    picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(path)
+
+
+def scatter(samples: Tensor, real: Tensor, path: Path, title: str = "") -> None:
+    """Write generated points (N, 2) over real ones as one PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=110, layout="tight")
+    axes: Any = figure.subplots()
+    axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label="real", linewidths=0)
+    axes.scatter(*samples.T.tolist(), s=4, c="#c2410c", alpha=0.6, label="generated", linewidths=0)
+    limit = 1.3 * float(real.abs().max())
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=title)
+    axes.legend(loc="upper right", fontsize=8, markerscale=3)
+    figure.savefig(path)

@@ -1,0 +1,350 @@
+"""One update by one player, against the same step written by hand with modules, autograd and torch.optim."""
+
+import copy
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zerosum.core.game import Game, Nets, Player, apply, field, gradient, play, start
+from zerosum.core.optim import adam, sgd
+from zerosum.core.train import train
+from zerosum.penalties import wgan_gp
+
+
+class Batch(NamedTuple):
+    x: Tensor
+    z: Tensor
+
+
+def batch(size: int = 8) -> Batch:
+    return Batch(torch.randn(size, 3) + 1, torch.randn(size, 2))
+
+
+def networks(norm: Any = None) -> dict[str, nn.Module]:
+    def mlp(a: int, b: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(a, 5), *[norm(5)] if norm else [], nn.Tanh(), nn.Linear(5, b))
+
+    return {"G": mlp(2, 3), "D": mlp(3, 1)}
+
+
+def d_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+    return {"real": F.softplus(-n.D(b.x)).mean(), "fake": F.softplus(n.D(n.G(b.z))).mean()}
+
+
+def g_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+    return {"adv": F.softplus(-n.D(n.G(b.z))).mean()}
+
+
+def gan(nets: dict[str, nn.Module], d: Any = d_loss, g: Any = g_loss, **options: Any) -> Game:
+    players = {"D": Player(("D",), d), "G": Player(("G",), g)}
+    return Game(nets, {name: sgd(0.1) for name in nets}, players, **options)
+
+
+def by_hand(nets: dict[str, nn.Module], b: Batch, who: str) -> Tensor:
+    """The step of ``who`` as GANs are usually written: stateful modules and ``backward``."""
+    zeros, ones = torch.zeros(len(b.x), 1), torch.ones(len(b.x), 1)
+    bce = F.binary_cross_entropy_with_logits
+    if who == "D":
+        loss = bce(nets["D"](b.x), ones) + bce(nets["D"](nets["G"](b.z).detach()), zeros)
+    else:
+        loss = bce(nets["D"](nets["G"](b.z)), ones)
+    for net in nets.values():
+        net.zero_grad()
+    loss.backward()
+    return loss.detach()
+
+
+def differs(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return any(not torch.equal(a[k], b[k]) for k in a)
+
+
+# What a game refuses.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"players": {"G": Player(("G", "E"), g_loss)}}, "player 'G' owns 'E'; known: 'G', 'D'"),
+        ({"opts": {"G": sgd(0.1)}}, "player 'D' owns, without an optimizer .* 'D'"),
+        ({"players": {"G": Player((), g_loss)}}, "'G' must own a network"),
+        ({"players": {"G": Player(("G",), g_loss, steps=0)}}, "'G' .* `steps` and `every` must be at least 1"),
+        ({"players": {"G": Player(("G",), g_loss, every=0)}}, "'G' .* `steps` and `every` must be at least 1"),
+        ({"players": {}}, "at least one player"),
+        ({"accumulate": 0}, "`accumulate` must be at least 1"),
+        ({"project": {"E": None}}, "`project` names 'E'"),
+        ({"average": {"E": None}}, "`average` names 'E'"),
+        ({"opts": {"G": sgd(0.1), "D": sgd(0.1), "E": sgd(0.1)}}, "`opts` names 'E'"),
+    ],
+)
+def test_rules_that_cannot_be_played_are_refused(options: dict[str, Any], message: str):
+    nets = networks()
+    rules = {"opts": {n: sgd(0.1) for n in nets}, "players": gan(nets).players} | options
+    with pytest.raises(ValueError, match=message):
+        Game(nets, **rules)
+
+
+def test_weights_shared_between_networks_are_refused():
+    nets = networks()
+    nets["Q"] = nn.Sequential(nets["D"][0], nn.Linear(5, 2))
+    with pytest.raises(ValueError, match=r"'D' and 'Q' hold the same weight \(0.weight\)"):
+        gan(nets)
+    tied = nn.Sequential(layer := nn.Linear(3, 3), layer)
+    assert len(start(gan(networks() | {"E": tied})).weights["E"]) == 2
+
+
+def test_layers_that_need_a_projection_are_refused_without_one():
+    nets = networks()
+    nets["D"][0].needs_projection = True
+    with pytest.raises(ValueError, match="'D' has layers .* project="):
+        gan(nets)
+    gan(nets, project={"D": lambda weights, buffers: (weights, buffers)})
+
+
+def test_unknown_networks_are_named_together_with_the_known_ones():
+    game = gan(networks())
+    with pytest.raises(AttributeError, match="no network 'E'; it has G, D"):
+        Nets(game, start(game), None).E(torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"), [({}, "none"), ({"adv": torch.ones(8), "gp": torch.ones(())}, r"'adv': \(8,\), 'gp': \(\)")]
+)
+def test_losses_that_return_no_scalars_are_refused(terms: dict[str, Tensor], shown: str):
+    game = gan(networks(), d=lambda n, b, m: terms)
+    with pytest.raises(ValueError, match=f"player 'D' must return scalars by name, .*{shown}"):
+        play(game, "D", start(game), batch())
+
+
+# What an update does.
+
+
+@pytest.mark.parametrize("who", ["D", "G"])
+def test_gradients_are_those_of_autograd(who: str):
+    nets, b = networks(), batch()
+    game = gan(nets)
+    grads, said, _ = gradient(game, who, start(game), b)
+    expected = by_hand(nets, b, who)
+    assert list(grads) == [who]
+    for name, weight in nets[who].named_parameters():
+        torch.testing.assert_close(grads[who][name], weight.grad)
+    torch.testing.assert_close(torch.stack(list(said.values())).sum(), expected)
+
+
+@pytest.mark.parametrize("who", ["D", "G"])
+def test_a_turn_moves_only_what_its_player_owns(who: str):
+    nets, b = networks(), batch()
+    game = gan(nets)
+    state = start(game)
+    after, said = play(game, who, state, b)
+    by_hand(nets, b, who)
+    other = "G" if who == "D" else "D"
+    assert after.weights[other] is state.weights[other]
+    assert after.opt[other]["t"].item() == 0
+    assert after.opt[who]["t"].item() == 1
+    for name, weight in nets[who].named_parameters():
+        torch.testing.assert_close(after.weights[who][name], weight.detach() - 0.1 * weight.grad)
+        assert torch.equal(state.weights[who][name], weight.detach()), "the state given was changed"
+    assert list(said) == [who]
+
+
+def test_the_state_is_a_copy_of_the_modules():
+    nets = networks(nn.BatchNorm1d)
+    game = gan(nets, memory={"k": (k := torch.zeros(()))})
+    state = start(game)
+    for net in nets.values():
+        for tensor in (*net.parameters(), *net.buffers()):
+            tensor.data.fill_(9)
+    k.fill_(9)
+    held = [v for part in (state.weights, state.buffers) for net in part.values() for v in net.values()]
+    assert not any((v == 9).any() for v in [*held, state.memory["k"]])
+
+
+def test_images_are_laid_out_as_asked():
+    game = gan(networks() | {"C": nn.Conv2d(3, 4, 3)})
+    last, first = start(game), start(game, channels_last=False)
+    assert last.weights["C"]["weight"].is_contiguous(memory_format=torch.channels_last)
+    assert first.weights["C"]["weight"].is_contiguous()
+    assert last.opt["C"].keys() == {"t"}
+
+
+def test_players_that_share_a_network_share_its_moments():
+    nets = {"D": nn.Linear(3, 1)}
+    players = {
+        "D": Player(("D",), lambda n, b, m: {"real": F.softplus(-n.D(b.x)).mean()}),
+        "D_reg": Player(("D",), lambda n, b, m: {"square": n.D(b.x).square().mean()}),
+    }
+    game = Game(nets, {"D": adam(0.1)}, players)
+    state = start(game)
+    module = copy.deepcopy(nets["D"])
+    optimizer = torch.optim.Adam(module.parameters(), 0.1)
+    for _ in range(3):
+        b = batch()
+        for who in players:
+            state, _ = play(game, who, state, b)
+            optimizer.zero_grad()
+            (F.softplus(-module(b.x)) if who == "D" else module(b.x).square()).mean().backward()
+            optimizer.step()
+    assert state.opt["D"]["t"].item() == 6
+    for name, weight in module.named_parameters():
+        torch.testing.assert_close(state.weights["D"][name], weight.detach())
+        torch.testing.assert_close(state.opt["D"]["v"][name], optimizer.state[weight]["exp_avg_sq"])
+
+
+def test_the_field_is_everyones_gradient_at_one_point_and_sums_where_two_own_the_same():
+    nets = {"X": nn.Linear(1, 1, bias=False), "Y": nn.Linear(1, 1, bias=False)}
+    one = torch.ones(1, 1)
+    players = {
+        "a": Player(("X",), lambda n, b, m: {"l": (n.X(one) * n.Y(one)).sum()}),
+        "b": Player(("X", "Y"), lambda n, b, m: {"l": 3 * (n.X(one) + n.Y(one).square()).sum()}),
+    }
+    game = Game(nets, {"X": sgd(0.1), "Y": sgd(0.1)}, players)
+    state = start(game)
+    v, said, _ = field(game, state, None)
+    y = nets["Y"].weight.item()
+    assert v["X"]["weight"].item() == pytest.approx(y + 3)
+    assert v["Y"]["weight"].item() == pytest.approx(6 * y)
+    assert said.keys() == {"a", "b"}
+    moved = apply(game, state, v)
+    assert moved.weights["Y"]["weight"].item() == pytest.approx(y - 0.6 * y)
+
+
+def test_projections_follow_updates():
+    nets, b = networks(), batch()
+    game = gan(
+        nets,
+        project={"D": lambda w, u: ({k: v.clamp(-0.01, 0.01) for k, v in w.items()}, {"n": torch.ones(())})},
+    )
+    state, _ = play(game, "G", start(game), b)
+    assert max(w.abs().max() for w in state.weights["D"].values()) > 0.01
+    expected = apply(gan(nets), state, gradient(game, "D", state, b)[0]).weights["D"]
+    state, _ = play(game, "D", state, b)
+    assert all(torch.equal(w, expected[k].clamp(-0.01, 0.01)) for k, w in state.weights["D"].items())
+    assert state.buffers["D"]["n"].item() == 1
+
+
+# Buffers.
+
+
+def test_buffers_follow_the_same_forwards_of_stateful_modules():
+    nets = networks(nn.BatchNorm1d)
+    game = gan(nets)
+    state = start(game)
+    modules = copy.deepcopy(nets)
+    for b in (batch(), batch()):
+        for who in ("D", "G"):
+            by_hand(modules, b, who)
+            with torch.no_grad():
+                for weight in modules[who].parameters():
+                    weight -= 0.1 * weight.grad
+            state, _ = play(game, who, state, b)
+    for name, module in modules.items():
+        for key, expected in module.named_buffers():
+            torch.testing.assert_close(state.buffers[name][key], expected, msg=f"{name}.{key}")
+    assert state.buffers["D"]["1.num_batches_tracked"].item() == 6  # real, fake; fake; twice
+    assert all((b == 0).all() for k, b in nets["D"].named_buffers() if k.endswith("mean")), "the module was changed"
+
+
+def test_a_penalty_through_batch_normalisation_leaves_no_trace_in_its_buffers():
+    nets, b, eps = networks(nn.BatchNorm1d), batch(), torch.rand(8)
+
+    def penalised(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        return d_loss(n, b, m) | {"gp": 10 * wgan_gp(n.D, b.x, n.G(b.z), eps)}
+
+    plain, with_penalty = gan(nets), gan(nets, d=penalised)
+    expected, _ = play(plain, "D", start(plain), b)
+    found, said = play(with_penalty, "D", start(with_penalty), b)
+    assert said["D"]["gp"].item() > 0
+    assert differs(found.weights["D"], expected.weights["D"])
+    assert not differs(found.buffers["D"], expected.buffers["D"])
+    assert found.buffers["G"]["1.num_batches_tracked"].item() == 2  # the second n.G(b.z) is no derivative
+
+
+# Parts, precision, notes.
+
+
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole():
+    nets, b = networks(nn.LayerNorm), batch(12)
+    game = gan(nets, accumulate=3)
+    grads, said, _ = gradient(game, "D", start(game), b)
+    loss = by_hand(nets, b, "D")
+    for name, weight in nets["D"].named_parameters():
+        torch.testing.assert_close(grads["D"][name], weight.grad, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(said["real"] + said["fake"], loss)
+
+
+def test_what_is_noted_of_parts_is_joined():
+    b = batch(12)
+
+    def noting(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        n.note(points=b.x, mean=b.x.mean(), count=torch.tensor(len(b.x)))
+        return g_loss(n, b, m)
+
+    game = gan(networks(), g=noting, accumulate=3)
+    _, said, _ = gradient(game, "G", start(game), b)
+    assert torch.equal(said["points"], b.x)
+    torch.testing.assert_close(said["mean"], b.x.mean())
+    assert said["count"].item() == 4
+
+
+def test_batches_that_cannot_be_parted_are_refused():
+    game = gan(networks(), accumulate=3)
+    with pytest.raises(ValueError, match="a batch of 8 cannot be taken in 3 equal parts"):
+        play(game, "D", start(game), batch(8))
+
+
+def test_under_autocast_networks_are_in_bfloat16_and_penalties_in_float32():
+    nets, b, eps = networks(nn.LayerNorm), batch(), torch.rand(8)
+
+    def loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        fake = n.G(b.z)
+        n.note(made=fake, logits=n.D(fake))
+        return {"w": n.D(fake).mean() - n.D(b.x).mean(), "gp": wgan_gp(n.D, b.x, fake, eps)}
+
+    game = gan(nets, d=loss, autocast=torch.bfloat16)
+    state = start(game)
+    grads, said, _ = gradient(game, "D", state, b)
+    assert said["logits"].dtype == said["made"].dtype == torch.bfloat16
+    assert said["gp"].dtype == grads["D"]["0.weight"].dtype == torch.float32
+
+    points = (eps[:, None] * b.x + (1 - eps[:, None]) * said["made"].float()).requires_grad_()
+    (slopes,) = torch.autograd.grad(nets["D"](points).sum(), points)
+    torch.testing.assert_close(said["gp"], (slopes.norm(dim=1) - 1).square().mean())
+    exact = (nets["D"](said["made"].float()).mean() - nets["D"](b.x).mean()).item()
+    assert said["w"].item() == pytest.approx(exact, abs=0.03)
+    assert said["w"].item() != pytest.approx(exact, abs=1e-6), "this was not computed in bfloat16"
+
+
+def test_notes_are_heard_but_not_minimised():
+    nets, b = networks(), batch()
+
+    def noting(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        n.note(logit=100 * n.D(b.x).mean())
+        return d_loss(n, b, m)
+
+    def remember(memory: Any, said: Any) -> Any:
+        return {"sum": memory["sum"] + said["D"]["logit"], "count": memory["count"] + len(said)}
+
+    game = gan(nets, d=noting, memory={"sum": torch.tensor(5.0), "count": torch.tensor(0)}, remember=remember)
+    plain = gan(nets)
+    state, said = play(game, "D", start(game), b)
+    assert not differs(state.weights["D"], play(plain, "D", start(plain), b)[0].weights["D"])
+    assert state.memory["sum"].item() == 5, "`remember` is called after the iteration, not in a turn"
+    logit = 100 * nets["D"](b.x).mean().item()
+    assert said["D"]["logit"].item() == pytest.approx(logit, rel=1e-5)
+    _, state, _ = next(train(game, start(game), iter([b, b]), 1))
+    assert state.memory["sum"].item() == pytest.approx(5 + logit, rel=1e-5)
+    assert state.memory["count"].item() == 2
+
+
+def test_losses_see_memory():
+    def scaled(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        return {"adv": m["k"] * g_loss(n, b, m)["adv"]}
+
+    nets, b = networks(), batch()
+    game, plain = gan(nets, g=scaled, memory={"k": torch.tensor(3.0)}), gan(nets)
+    tripled, _, _ = gradient(game, "G", start(game), b)
+    once, _, _ = gradient(plain, "G", start(plain), b)
+    torch.testing.assert_close(tripled["G"]["0.weight"], 3 * once["G"]["0.weight"])

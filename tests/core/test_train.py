@@ -1,0 +1,221 @@
+"""The loop: what it stops at, the averages it keeps, compiled play, resuming."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from zerosum.core import checkpoint
+from zerosum.core.ema import Average
+from zerosum.core.game import Game, Nets, Player, State, start
+from zerosum.core.optim import adam, sgd
+from zerosum.core.random import generator
+from zerosum.core.train import NonFiniteLoss, train
+from zerosum.penalties import wgan_gp
+
+
+class Point(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = nn.Parameter(torch.tensor([1.0, 2.0]))
+        self.register_buffer("drift", torch.zeros(()))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self) -> Tensor:
+        self.drift.add_(0.5)
+        self.count.add_(1)
+        return self.at
+
+
+def slide(n: Nets, b: Any, m: Any) -> dict[str, Tensor]:
+    """Its gradient is (1, 2) everywhere: the weights after t updates are (1, 2) (1 - t/10)."""
+    return {"l": (n.P() * torch.tensor([1.0, 2.0])).sum()}
+
+
+def one_player(loss: Any = slide, **options: Any) -> Game:
+    return Game({"P": Point()}, {"P": sgd(0.1)}, {"P": Player(("P",), loss)}, **options)
+
+
+def states(game: Game, steps: int, **options: Any) -> list[State]:
+    return [state for _, state, _ in train(game, start(game), itertools.repeat(None), steps, **options)]
+
+
+# Losses that are no numbers.
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_the_first_loss_that_is_no_number_is_named(bad: float):
+    def loss(n: Nets, b: Any, m: Any) -> dict[str, Tensor]:
+        return {"adv": n.P().sum(), "gp": n.P().sum() + torch.where(n.P()[0] < 0.75, bad, 0.0)}
+
+    seen = []
+    game = one_player(loss)  # each update takes 2/10 from each weight: 1, 0.8, 0.6
+    with pytest.raises(NonFiniteLoss, match=rf"iteration 2: the term 'gp' of player 'P' is {bad}"):
+        for t, _, _ in train(game, start(game), itertools.repeat(None), 9):
+            seen.append(t)  # noqa: PERF401
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize(("check_every", "last"), [(1, 1), (2, 2), (3, 1), (4, 2), (100, 5)])
+def test_how_often_it_looks(check_every: int, last: int):
+    # Something is wrong from iteration 2 on; it looks after every check_every iterations and after the last one, 6.
+    def loss(n: Nets, b: int, m: Any) -> dict[str, Tensor]:
+        n.note(share=torch.tensor(float("nan") if b >= 2 else 1.0), points=torch.full((3,), float("nan")))
+        return slide(n, b, m)
+
+    game, seen = one_player(loss), []
+    with pytest.raises(NonFiniteLoss, match="iteration 2: the term 'share'"):
+        for t, _, _ in train(game, start(game), itertools.count(), 7, check_every=check_every):
+            seen.append(t)  # noqa: PERF401
+    assert seen[-1] == last
+
+
+# Running averages.
+
+
+def test_averages_in_closed_form():
+    # With weights w_0 .. w_k and decay d: d^k w_0 + (1 - d) sum_i d^(k - i) w_i.
+    game = one_player(average={"P": Average(0.9)})
+    for k, state in enumerate(states(game, 6), start=1):
+        weights = [1 - 0.1 * i for i in range(k + 1)]
+        drifts = [0.5 * i for i in range(k + 1)]
+        for key, values in (("at", weights), ("drift", drifts)):
+            expected = 0.9**k * values[0] + sum(0.1 * 0.9 ** (k - i) * values[i] for i in range(1, k + 1))
+            found = state.average["P"][key].flatten()[0].item()
+            assert found == pytest.approx(expected, rel=1e-5), f"{key} after {k} updates"
+        assert state.average["P"]["count"].item() == k
+        assert state.average["P"]["count"].dtype == torch.int64
+
+
+def test_before_its_start_the_average_is_the_network():
+    game = one_player(average={"P": Average(0.9, start=3)})
+    history = states(game, 5)
+    for state in history[:3]:
+        assert torch.equal(state.average["P"]["at"], state.weights["P"]["at"])
+    assert history[3].average["P"]["at"][0].item() == pytest.approx(0.9 * 0.7 + 0.1 * 0.6)
+    assert history[4].average["P"]["at"][0].item() == pytest.approx(0.9 * (0.9 * 0.7 + 0.1 * 0.6) + 0.1 * 0.5)
+
+
+def test_decay_may_depend_on_the_iteration():
+    game = one_player(average={"P": Average(lambda t: t / 4)})
+    average = 1.0
+    for t, state in enumerate(states(game, 4)):
+        average = t / 4 * average + (1 - t / 4) * (1 - 0.1 * (t + 1))
+        assert state.average["P"]["at"][0].item() == pytest.approx(average)
+
+
+def test_averages_obey_the_constraint_of_their_network():
+    def unit(weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Any:
+        return {k: w / w.norm() for k, w in weights.items()}, buffers | {"drift": buffers["drift"] + 100}
+
+    def turn(n: Nets, b: Any, m: Any) -> dict[str, Tensor]:
+        return {"l": n.P()[1]}
+
+    game = one_player(turn, project={"P": unit}, average={"P": Average(0.5)})
+    before, state = states(game, 2)
+    # A mean of two different points of the circle is inside it.
+    mean = (before.average["P"]["at"] + state.weights["P"]["at"]) / 2
+    assert mean.norm().item() < 0.999
+    torch.testing.assert_close(state.average["P"]["at"], mean / mean.norm())
+    drift = (before.average["P"]["drift"] + state.buffers["P"]["drift"]) / 2
+    assert state.average["P"]["drift"].item() == pytest.approx(drift.item() + 100)
+    assert state.average["P"]["count"].item() == 2
+
+
+# Compiled play and resuming, of a game that has a little of everything.
+
+
+class Batch(NamedTuple):
+    x: Tensor
+    z: Tensor
+    eps: Tensor
+
+
+def batches(first: int = 0) -> Iterator[Batch]:
+    for k in itertools.count(first):
+        rng = generator(7, "batch", 0, k)
+        x = torch.randn(6, 2, 4, 4, generator=rng).to(memory_format=torch.channels_last)
+        yield Batch(x, torch.randn(6, 3, generator=rng), torch.rand(6, generator=rng))
+
+
+def critic_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+    fake = n.G(b.z)
+    n.note(logit=n.D.frozen(b.x).mean())
+    return {"w": n.D(fake).mean() - n.D(b.x).mean(), "gp": m["weight"] * wgan_gp(n.D, b.x, fake, b.eps)}
+
+
+def generator_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+    return {"w": F.softplus(-n.D(n.G(b.z))).mean()}
+
+
+def images() -> Game:
+    nets = {
+        "G": nn.Sequential(
+            nn.Linear(3, 32), nn.Unflatten(1, (2, 4, 4)), nn.BatchNorm2d(2), nn.Tanh(), nn.Conv2d(2, 2, 3, padding=1)
+        ),
+        "D": nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(16, 1)),
+    }
+    return Game(
+        nets,
+        {"G": adam(1e-3, beta1=0.5), "D": adam(1e-3, beta1=0.0)},
+        {"D": Player(("D",), critic_loss, steps=2), "G": Player(("G",), generator_loss)},
+        memory={"weight": torch.tensor(10.0)},
+        remember=lambda memory, said: {"weight": memory["weight"] + 0.1 * said["D"]["gp"]},
+        average={"G": Average(0.5, start=1)},
+    )
+
+
+def last(game: Game, steps: int, state: State | None = None, **options: Any) -> State:
+    position = 3 * options.get("first", 0)  # two batches for the critic, one for the generator
+    for _, state, _ in train(game, state or start(game), batches(position), steps, **options):  # noqa: B007, B020
+        pass
+    return state
+
+
+def compare(found: State, expected: State, same: Callable[[Tensor, Tensor], None]) -> None:
+    a, b = checkpoint.flatten(found), checkpoint.flatten(expected)
+    assert a.keys() == b.keys()
+    for key in a:
+        assert a[key].dtype == b[key].dtype, key
+        same(a[key], b[key])
+
+
+def same_bits(a: Tensor, b: Tensor) -> None:
+    assert torch.equal(a, b)
+    assert a.stride() == b.stride()
+
+
+def test_compiled_play_is_one_graph_per_player_and_gives_the_same_numbers():
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    game = images()
+    # Four iterations: would memory, averages or the count of updates be constants of the graph, it were compiled again.
+    compiled = last(game, 4, backend=counter)
+    compare(compiled, last(game, 4), lambda a, b: torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6))
+    assert counter.frame_count == len(counter.graphs) == 2
+    assert compiled.weights["D"]["0.weight"].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.slow
+def test_inductor_gives_the_same_numbers():
+    torch._dynamo.reset()
+    game = images()
+    compiled = last(game, 4, backend="inductor")
+    compare(compiled, last(game, 4), lambda a, b: torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5))
+
+
+def test_resuming_from_state_iteration_and_position_is_exact(tmp_path: Path):
+    game = images()
+    whole = last(game, 5)
+    half = last(game, 2)
+    checkpoint.save(tmp_path / "state", half, {"step": 2})
+    fresh, meta = checkpoint.load(tmp_path / "state", start(images()))
+    compare(fresh, half, same_bits)
+    compare(last(game, 5, fresh, first=meta["step"]), whole, same_bits)
+    assert not torch.equal(half.weights["G"]["0.weight"], whole.weights["G"]["0.weight"])

@@ -1,0 +1,55 @@
+"""``make demo``: train on the shipped clothes for a few minutes, score, and say where everything is.
+
+The recipe is DCGAN at a quarter of its width with a running average of the generator. Every number is measured here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from zerosum.metrics.score import Score
+from zerosum.runs.folder import RunFolder
+from zerosum.runs.log import rows_of
+
+OUT = Path("runs/demo")
+COMMAND = [
+    *("train", "dcgan", "--data", "fashion-mini", "--width", "32", "--kernel", "4", "--batch-size", "64"),
+    *("--ema", "0.998", "--steps", "3500", "--minutes", "4.5", "--eval-start", "--sample-every", "350", "--seed", "0"),
+]
+
+
+def free(path: Path) -> Path:
+    """``path``, or the first of ``path-2``, ``path-3``... that does not exist: nothing is overwritten."""
+    candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 1000))]
+    return next(p for p in candidates if not p.exists())
+
+
+def main() -> int:
+    out = free(OUT)
+    command = [*COMMAND, "--out", str(out)]
+    print("zerosum " + " ".join(command), flush=True)
+    code = subprocess.call([sys.executable, "-m", "zerosum", *command])
+    if code:
+        return code
+    by_step: dict[int, dict[str, Score]] = {}
+    for row in rows_of(RunFolder(out).scores):
+        score = Score.from_json(row["score"])
+        by_step.setdefault(row["step"], {})[score.name] = score
+    untrained, trained = by_step[0]["fd_fashion"], by_step[max(by_step)]["fd_fashion"]
+    floor = by_step[max(by_step)]["fd_fashion_floor"].value
+    classes = by_step[max(by_step)]["classes"]
+    smallest = min(classes.details.values())
+    print(
+        f"\nfd_fashion  {untrained.value:.1f} untrained, {trained.value:.2f} trained, {floor:.3f} floor (real vs real)"
+    )
+    print(
+        f"            {untrained.value / trained.value:.0f} times below untrained, {trained.value / floor:.1f} x the floor"
+    )
+    print(f"classes     {classes.value:.0f} of 10 with a share of 3% or more; the smallest has {smallest:.1%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

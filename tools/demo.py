@@ -41,12 +41,9 @@ def main() -> int:
     floor = by_step[max(by_step)]["fd_fashion_floor"].value
     classes = by_step[max(by_step)]["classes"]
     smallest = min(classes.details.values())
-    print(
-        f"\nfd_fashion  {untrained.value:.1f} untrained, {trained.value:.2f} trained, {floor:.3f} floor (real vs real)"
-    )
-    print(
-        f"            {untrained.value / trained.value:.0f} times below untrained, {trained.value / floor:.1f} x the floor"
-    )
+    below, above = untrained.value / trained.value, trained.value / floor
+    print(f"\nfd_fashion  {untrained.value:.1f} untrained, {trained.value:.3f} trained, {floor:.4f} floor (real vs real)")
+    print(f"            {below:.0f} times below untrained, {above:.1f} times the floor")
     print(f"classes     {classes.value:.0f} of 10 with a share of 3% or more; the smallest has {smallest:.1%}")
     return 0
 

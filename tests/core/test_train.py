@@ -115,13 +115,13 @@ def test_averages_obey_the_constraint_of_their_network():
         return {k: w / w.norm() for k, w in weights.items()}, buffers | {"drift": buffers["drift"] + 100}
 
     def turn(n: Nets, b: Any, m: Any) -> dict[str, Tensor]:
-        return {"l": n.P()[1]}
+        return {"l": 10 * n.P()[1]}
 
     game = one_player(turn, project={"P": unit}, average={"P": Average(0.5)})
     before, state = states(game, 2)
     # A mean of two different points of the circle is inside it.
     mean = (before.average["P"]["at"] + state.weights["P"]["at"]) / 2
-    assert mean.norm().item() < 0.999
+    assert mean.norm().item() < 0.9
     torch.testing.assert_close(state.average["P"]["at"], mean / mean.norm())
     drift = (before.average["P"]["drift"] + state.buffers["P"]["drift"]) / 2
     assert state.average["P"]["drift"].item() == pytest.approx(drift.item() + 100)
@@ -155,11 +155,11 @@ def generator_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
 
 
 def images() -> Game:
+    # No biases whose gradient is 0 but for rounding (before batch normalisation, after everything): Adam blows it up.
+    conv, flat = nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.Linear(16, 1, bias=False)
     nets = {
-        "G": nn.Sequential(
-            nn.Linear(3, 32), nn.Unflatten(1, (2, 4, 4)), nn.BatchNorm2d(2), nn.Tanh(), nn.Conv2d(2, 2, 3, padding=1)
-        ),
-        "D": nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(16, 1)),
+        "G": nn.Sequential(nn.Linear(3, 32), nn.Unflatten(1, (2, 4, 4)), nn.BatchNorm2d(2), nn.Tanh(), conv),
+        "D": nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), flat),
     }
     return Game(
         nets,
@@ -173,9 +173,8 @@ def images() -> Game:
 
 def last(game: Game, steps: int, state: State | None = None, **options: Any) -> State:
     position = 3 * options.get("first", 0)  # two batches for the critic, one for the generator
-    for _, state, _ in train(game, state or start(game), batches(position), steps, **options):  # noqa: B007, B020
-        pass
-    return state
+    *_, (_, end, _) = train(game, state or start(game), batches(position), steps, **options)
+    return end
 
 
 def compare(found: State, expected: State, same: Callable[[Tensor, Tensor], None]) -> None:
@@ -191,13 +190,19 @@ def same_bits(a: Tensor, b: Tensor) -> None:
     assert a.stride() == b.stride()
 
 
+def within(tolerance: float) -> Callable[[Tensor, Tensor], None]:
+    return lambda a, b: torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
 def test_compiled_play_is_one_graph_per_player_and_gives_the_same_numbers():
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     game = images()
     # Four iterations: would memory, averages or the count of updates be constants of the graph, it were compiled again.
     compiled = last(game, 4, backend=counter)
-    compare(compiled, last(game, 4), lambda a, b: torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6))
+    eager = last(game, 4)
+    compare(compiled._replace(opt={}), eager._replace(opt={}), within(1e-6))
+    compare(compiled, eager, within(1e-5))  # moments are of the size of gradients, up to 30 here
     assert counter.frame_count == len(counter.graphs) == 2
     assert compiled.weights["D"]["0.weight"].is_contiguous(memory_format=torch.channels_last)
 
@@ -207,7 +212,7 @@ def test_inductor_gives_the_same_numbers():
     torch._dynamo.reset()
     game = images()
     compiled = last(game, 4, backend="inductor")
-    compare(compiled, last(game, 4), lambda a, b: torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5))
+    compare(compiled, last(game, 4), within(1e-4))
 
 
 def test_resuming_from_state_iteration_and_position_is_exact(tmp_path: Path):

@@ -149,7 +149,9 @@ def test_impossible_batches_are_refused(bad: dict[str, int]) -> None:
 
 def test_it_travels_to_other_processes_without_its_device_copies() -> None:
     data = numbered(8)
+    before = len(pickle.dumps(data))
     data.batch(0, 8, seed=0)
+    assert len(pickle.dumps(data)) == before
     again = pickle.loads(pickle.dumps(data))
     assert torch.equal(again.batch(0, 8, seed=0)[0], data.batch(0, 8, seed=0)[0])
     assert again == data

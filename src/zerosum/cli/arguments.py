@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
 from zerosum import recipe as recipes
-from zerosum.runs.settings import Settings
+
+if TYPE_CHECKING:
+    from zerosum.runs.settings import Settings
 
 
 def parse(name: str, argv: list[str], prog: str, defaults: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -21,6 +23,8 @@ def parse(name: str, argv: list[str], prog: str, defaults: dict[str, Any] | None
         prog: what `--help` calls the command.
         defaults: instead of the recipe's and the settings' own.
     """
+    from zerosum.runs.settings import Settings
+
     own = recipes.arguments(name)
     texts = documented(recipes.find(name).__doc__ or "") | documented(Settings.__doc__ or "")
     hints = get_type_hints(Settings)
@@ -38,6 +42,8 @@ def parse(name: str, argv: list[str], prog: str, defaults: dict[str, Any] | None
 
 def split(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
     """A recipe's own arguments, and the settings of the run."""
+    from zerosum.runs.settings import Settings
+
     own = recipes.arguments(name)
     arguments = {k: v for k, v in options.items() if k in own}
     return arguments, Settings(**{k: v for k, v in options.items() if k not in own})

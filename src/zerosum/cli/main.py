@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from importlib import import_module
 
@@ -34,7 +35,13 @@ usage: zerosum VERB [OPTIONS]
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command line; exits with 0, 1 (failed), 2 (bad usage) or 130 (interrupted)."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    try:
+        code = run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe (`| head`) left: that is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
@@ -57,9 +64,8 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe (`| head`) left: that is its right
-        sys.stderr.close()
-        return 0
+    except SystemExit as ended:  # of the parser of options, after --help (0) or a mistake (2)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except (ValueError, FloatingPointError, OSError) as error:
         if not _is_message(error):
             raise
@@ -68,12 +74,15 @@ def run(argv: list[str]) -> int:
 
 def _is_message(error: Exception) -> bool:
     """Is this an error that was written for users? All others keep their traceback: they are bugs."""
-    from zerosum.core.checkpoint import CheckpointError
-    from zerosum.core.train import NonFiniteLoss
     from zerosum.data.errors import DataError
     from zerosum.recipe import UsageError
 
-    return isinstance(error, (UsageError, DataError, CheckpointError, NonFiniteLoss))
+    if isinstance(error, (UsageError, DataError)):
+        return True  # without waiting for torch
+    from zerosum.core.checkpoint import CheckpointError
+    from zerosum.core.train import NonFiniteLoss
+
+    return isinstance(error, (CheckpointError, NonFiniteLoss))
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -202,9 +202,10 @@ class Nets:
         leaves no trace in the state.
         """
         state = self._state
-        for _ in range(steps):
-            grads, _, state = _gradient(self._game, who, state, self._batch)
-            state = descend(self._game, state, grads, differentiable=True)
+        with torch.autocast(_device(state), enabled=False):  # `_gradient` sets its own, for the forward pass alone
+            for _ in range(steps):
+                grads, _, state = _gradient(self._game, who, state, self._batch)
+                state = descend(self._game, state, grads, differentiable=True)
         return Nets(self._game, state, self._batch)
 
 

@@ -38,7 +38,6 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """
     if a.shape[-1] < 2 or b.shape[-1] < 2:
         return lerp(a, b, t)  # on a line there is nowhere to turn
-    a, b = torch.broadcast_tensors(a, b)
     length_a, length_b = (torch.linalg.vector_norm(v, dim=-1, keepdim=True) for v in (a, b))
     u = _direction(torch.where(length_a > 0, a, b))
     v = _direction(torch.where(length_b > 0, b, a))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import json
 import os
@@ -16,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zerosum.core import checkpoint
-from zerosum.core.checkpoint import CheckpointError
 from zerosum.recipe import UsageError
 
 SCHEMA = 1
@@ -74,7 +73,7 @@ class RunFolder:
             record: dict[str, Any] = json.loads(self.record_file.read_text())
             schema = int(record["schema"])
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise UsageError(f"{self.path} is not a run: it has no run.json") from error
+            raise UsageError(f"{self.path} is not a run: it has no run.json.{self._nearest()}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{self.record_file} is damaged ({error})") from error
         if schema > SCHEMA:
@@ -82,6 +81,12 @@ class RunFolder:
                 f"{self.record_file} has schema {schema}, this zerosum reads up to {SCHEMA}: update zerosum"
             )
         return record
+
+    def _nearest(self) -> str:
+        runs = {str(file.parent) for folder in (self.path.parent, Path("runs")) for file in folder.glob("*/run.json")}
+        by_name = {Path(run).name: run for run in runs}
+        near = difflib.get_close_matches(self.path.name, by_name, n=1)
+        return f" Did you mean {by_name[near[0]]}?" if near else ""
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""
@@ -97,6 +102,8 @@ class RunFolder:
         Raises:
             CheckpointError: there is none yet.
         """
+        from zerosum.core.checkpoint import CheckpointError
+
         found = self.checkpoints()
         if not found:
             raise CheckpointError(f"{self.path} has no checkpoint yet: the run stopped before its first one")
@@ -136,6 +143,9 @@ class RunFolder:
         Raises:
             CheckpointError: it cannot be read, or is of another recipe; names an intact older one where there is one.
         """
+        from zerosum.core import checkpoint  # here: a report is written without torch
+        from zerosum.core.checkpoint import CheckpointError
+
         path = path or self.latest()
         try:
             state, meta = checkpoint.load(path, like)

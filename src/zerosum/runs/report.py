@@ -1,7 +1,149 @@
-"""``report.html``: a run on one self-contained page."""
+"""``report.html``: a run on one self-contained page, written from what its folder holds and without torch."""
 
-from zerosum.runs.folder import RunFolder
+from __future__ import annotations
+
+import os
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from zerosum.runs.report_parts import scores
+from zerosum.runs.report_parts.chart import Line, chart
+from zerosum.runs.report_parts.page import duration, image, number, page, said, section, table
+from zerosum.runs.report_parts.read import Story, read
+
+if TYPE_CHECKING:
+    from zerosum.runs.folder import RunFolder
 
 
 def write_report(folder: RunFolder) -> None:
-    """Write the page."""
+    """Write the page, all of it or nothing.
+
+    Raises:
+        UsageError: this is no run, or its ``run.json`` is damaged.
+        OSError: the page cannot be written; the one before is untouched.
+    """
+    text = render(read(folder))
+    partial = folder.report.with_name(f".{folder.report.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder.report)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def render(story: Story) -> str:
+    """The page as HTML."""
+    recipe, data = str(story.record.get("recipe", "run")), str(story.record.get("data", {}).get("name", "unknown data"))
+    no_scores = '<p class="note">This run has no scores.</p>'
+    body = [
+        _head(story, recipe, data),
+        section("Facts", _facts(story)),
+        section("Samples", _samples(story)),
+        section("Losses", _losses(story)),
+        section("Scores", scores.final(story.scores) or no_scores, scores.charts(story.scores)),
+        section("Everything it was told", _told(story)),
+        f"<footer>Written by zerosum from {escape(str(story.where.resolve()))}</footer>",
+    ]
+    return page(f"{recipe} on {data}", body)
+
+
+def _head(story: Story, recipe: str, data: str) -> str:
+    kind, status = _status(story)
+    return (
+        f"<header><h1>{escape(recipe)} <span>on</span> {escape(data)}</h1>\n"
+        f'<p class="paper">{escape(str(story.record.get("paper", "")))}</p>\n'
+        f'<p><span class="status {kind}">{escape(status)}</span></p>\n'
+        f"<pre>{escape(str(story.record.get('command', '')))}</pre></header>"
+    )
+
+
+def _status(story: Story) -> tuple[str, str]:
+    """(how it looks, what it says)."""
+    asked = story.record.get("arguments", {}).get("steps")
+    of = f" of {asked:,}" if isinstance(asked, int) else ""
+    if story.outcome is None:
+        return "open", f"still training, or interrupted: {story.step:,}{of} steps are known"
+    if story.outcome.get("finished"):
+        return "good", f"finished after {story.step:,} steps"
+    return "open", f"stopped after {story.step:,}{of} steps"
+
+
+def _facts(story: Story) -> str:
+    record, last = story.record, story.rows[-1] if story.rows else {}
+    data, machine = record.get("data", {}), record.get("machine", {})
+    versions, settings = record.get("versions", {}), record.get("settings", {})
+    outcome = story.outcome or {}
+    images = last["images"] / last["step"] * story.step if last.get("images") and last["step"] else None
+    rate, spent = (outcome.get(key, last.get(key)) for key in ("images_per_second", "seconds"))
+    memory = outcome.get("peak_memory_mib")
+    fingerprint = str(data.get("fingerprint", ""))
+    unit = "points" if len(data.get("shape", ())) == 1 else "images"
+    facts: dict[str, Any] = {
+        "steps": f"{story.step:,}",
+        f"{unit} seen": f"{images:,.0f}" if images is not None else None,
+        "speed": f"{number(round(rate, 1))} {unit} a second" if rate is not None else None,
+        "time in training": duration(spent) if spent is not None else None,
+        "peak memory": f"{memory:,.0f} MiB" if memory is not None else None,
+        "best checkpoint": _best(story),
+        "device": machine.get("device"),
+        "processes x threads": f"{machine.get('processes', '?')} x {machine.get('threads', '?')}" if machine else None,
+        "precision": machine.get("precision"),
+        "compiled": machine.get("compiled"),
+        "seed": str(settings.get("seed", "")),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "data": " x ".join(str(n) for n in data.get("shape", ())) + f", {_count(data)}",
+        "fingerprint of the data": fingerprint[:12],
+    }
+    shown = {name: said(value) for name, value in facts.items() if value not in (None, "")}
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items())
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def _count(data: dict[str, Any]) -> str:
+    return "unlimited" if data.get("count") is None else f"{data['count']:,} of them"
+
+
+def _best(story: Story) -> str | None:
+    if story.best is None:
+        return None
+    step = str(story.best.get("checkpoint", "")).removeprefix("step-").lstrip("0") or "0"
+    return f"step {step} ({story.best.get('score')} {said(story.best.get('value'))})"
+
+
+def _samples(story: Story) -> str:
+    if not story.pictures:
+        return '<p class="note">This run has no pictures yet.</p>'
+    last = story.pictures[-1]
+    pictures = [
+        f"<figure>{image(p.png, f'after {p.step:,} steps')}<figcaption>{p.step:,}</figcaption></figure>"
+        for p in story.pictures
+    ]
+    fewer = f"; {len(pictures)} of {story.pictured} pictures are shown" if len(pictures) < story.pictured else ""
+    return (
+        f'<figure class="big">{image(last.png, f"samples after {last.step:,} steps")}'
+        f'<figcaption><input type="range" min="0" max="{len(pictures) - 1}" value="{len(pictures) - 1}" '
+        f'aria-label="step"><output>after {last.step:,} steps</output> '
+        f"<small>from the same latents throughout{fewer}</small></figcaption></figure>\n"
+        f'<div class="strip">{"".join(pictures)}</div>'
+    )
+
+
+def _losses(story: Story) -> str:
+    """A chart for each player with a line for each of its terms."""
+    players: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in story.rows:
+        for key, value in row["losses"].items():
+            player, _, term = key.partition("/")
+            if isinstance(value, (int, float)):
+                players.setdefault(player, {}).setdefault(term or key, []).append((float(row["step"]), float(value)))
+    charts = [
+        chart(f"loss of {player}", [Line(term, points) for term, points in terms.items()])
+        for player, terms in players.items()
+    ]
+    return f'<div class="charts">{"".join(charts)}</div>' if charts else '<p class="note">Nothing was logged yet.</p>'
+
+
+def _told(story: Story) -> str:
+    arguments, settings = story.record.get("arguments", {}), story.record.get("settings", {})
+    left, right = table(arguments, "Arguments of the recipe"), table(settings, "Settings of the run")
+    return f'<div class="halves"><div>{left}</div><div>{right}</div></div>'

@@ -1,0 +1,138 @@
+"""Every recipe is checked alike, by name: a new file in ``recipes/`` is tested without editing this one."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zerosum import recipe as recipes
+from zerosum.core.dynamics import alternating
+from zerosum.core.game import Game, State, play, start
+from zerosum.data import load
+from zerosum.recipe import Recipe, UsageError
+
+SMALL: dict[str, Any] = {"width": 8, "g_width": 8, "d_width": 8, "kernel": 4, "batch_size": 8, "steps": 4}
+SOURCES = ("fashion-mini", "ring")
+
+
+def build(name: str, source: str) -> tuple[Recipe, Game]:
+    torch.manual_seed(0)
+    known = recipes.arguments(name)
+    recipe = recipes.find(name)(load(source), **{k: v for k, v in SMALL.items() if k in known})
+    return recipe, recipe.phases[0].game
+
+
+def batch(recipe: Recipe, source: str, k: int = 0) -> Any:
+    x, y = load(source).batch(k, recipe.batch_size, seed=0)
+    return recipe.draw(x, y, torch.Generator().manual_seed(k))
+
+
+def flat(state: State) -> torch.Tensor:
+    return torch.cat([w.flatten() for ws in state.weights.values() for w in ws.values()])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("name", recipes.names())
+def test_each_turn_moves_only_what_its_player_owns(name: str, source: str) -> None:
+    recipe, game = build(name, source)
+    state = start(game)
+    for who, player in game.players.items():
+        after, said = play(game, who, state, batch(recipe, source))
+        moved = {n for n, ws in state.weights.items() if any((w != after.weights[n][k]).any() for k, w in ws.items())}
+        assert moved == set(player.owns)
+        assert all(bool(term.isfinite()) for term in said[who].values())
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_compiled_in_one_graph_equals_eager(name: str) -> None:
+    recipe, game = build(name, "fashion-mini")
+    ends = []
+    for backend in (None, "aot_eager"):
+        torch._dynamo.reset()
+        state = start(game)
+        for number, move in enumerate(alternating(game)):
+            run = torch.compile(move.run, backend=backend, fullgraph=True) if backend else move.run
+            state, _ = run(state, batch(recipe, "fashion-mini", number))
+        ends.append(flat(state))
+    # Adam divides by the root of squares: where a gradient is nearly 0, its sign, and so a whole step, is rounding.
+    assert (ends[0] - ends[1]).abs().mean() < 1e-6
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_the_prior_and_the_batch_fit_the_generator(name: str) -> None:
+    recipe, game = build(name, "fashion-mini")
+    z = recipe.prior(5, torch.Generator().manual_seed(0))
+    assert game.nets[recipe.generator](z).shape == (5, 1, 32, 32)
+    assert batch(recipe, "fashion-mini").x.shape == (8, 1, 32, 32)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_argument_is_explained(name: str) -> None:
+    from zerosum.cli.arguments import documented
+
+    texts = documented(recipes.find(name).__doc__ or "")
+    assert set(recipes.arguments(name)) <= set(texts)
+
+
+def test_learning_rate_of_sngan_reaches_zero_with_the_last_step() -> None:
+    recipe, game = build("sngan", "ring")
+    state = start(game)
+    rate = {"D": 0, "G": 0}
+    for t in range(4):
+        for who, player in game.players.items():
+            for i in range(player.steps):
+                before = flat(state)
+                state, _ = play(game, who, state, batch(recipe, "ring", 10 * t + i))
+                rate[who] += int((flat(state) != before).any())
+    assert rate == {"D": 20, "G": 4}  # every update of the schedule moved something...
+    state, _ = play(game, "G", state, batch(recipe, "ring"))
+    ended = flat(state)
+    state, _ = play(game, "G", state, batch(recipe, "ring", 1))
+    assert torch.equal(flat(state), ended)  # ...and none after its end
+
+
+def test_wgan_clips_every_weight_of_its_critic() -> None:
+    recipe, game = build("wgan", "fashion-mini")
+    state, _ = play(game, "D", start(game), batch(recipe, "fashion-mini"))
+    assert max(float(w.abs().max()) for w in state.weights["D"].values()) <= 0.01
+
+
+def test_wgan_gp_takes_the_toy_settings_on_points() -> None:
+    image, points = (recipes.find("wgan-gp")(load(source)) for source in SOURCES)
+    assert (image.batch_size, points.batch_size) == (64, 256)
+
+
+def test_minimax_and_non_saturating_differ_only_in_the_generators_loss() -> None:
+    (mm, mm_game), (_, ns_game) = build("gan", "ring"), build("ns-gan", "ring")
+    same = batch(mm, "ring")
+    d = [play(game, "D", start(game), same)[1]["D"]["adv"] for game in (mm_game, ns_game)]
+    g = [play(game, "G", start(game), same)[1]["G"]["adv"] for game in (mm_game, ns_game)]
+    assert torch.equal(d[0], d[1])
+    # softplus(-a) - (-softplus(a)) summed: -log s(a) - log(1 - s(a)) = the critic's loss with both kinds fake
+    assert float(g[0]) < 0 < float(g[1])
+
+
+def test_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'wgan-gp'"):
+        recipes.find("wgangp")
+
+
+def test_recipes_are_found_by_themselves(tmp_path: Path) -> None:
+    files = {p.stem.replace("_", "-") for p in (Path(recipes.__file__).parent / "recipes").glob("[!_]*.py")}
+    assert set(recipes.names()) == files
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", recipes.names())
+def test_on_a_gpu_in_bf16_losses_agree_with_the_cpu(name: str) -> None:
+    recipe, game = build(name, "fashion-mini")
+    cpu_batch = batch(recipe, "fashion-mini")
+    gpu_batch = type(cpu_batch)(*(t.cuda() for t in cpu_batch))
+    for who in game.players:
+        _, cpu = play(game, who, start(game), cpu_batch)
+        fast = replace(game, autocast=torch.bfloat16)
+        _, gpu = play(fast, who, start(fast, "cuda"), gpu_batch)
+        for term, value in cpu[who].items():
+            assert float(gpu[who][term]) == pytest.approx(float(value), rel=0.05, abs=0.05)

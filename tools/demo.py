@@ -5,6 +5,7 @@ The recipe is DCGAN at a quarter of its width with a running average of the gene
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -35,14 +36,14 @@ def main() -> int:
         return code
     by_step: dict[int, dict[str, Score]] = {}
     for row in rows_of(RunFolder(out).scores):
-        score = Score.from_json(row["score"])
+        score = Score.from_json(json.dumps(row["score"]))
         by_step.setdefault(row["step"], {})[score.name] = score
     untrained, trained = by_step[0]["fd_fashion"], by_step[max(by_step)]["fd_fashion"]
     floor = by_step[max(by_step)]["fd_fashion_floor"].value
     classes = by_step[max(by_step)]["classes"]
     smallest = min(classes.details.values())
     below, above = untrained.value / trained.value, trained.value / floor
-    print(f"\nfd_fashion  {untrained.value:.1f} untrained, {trained.value:.3f} trained, {floor:.4f} floor (real vs real)")
+    print(f"\nfd_fashion  {untrained.value:.1f} untrained, {trained.value:.3f} trained, {floor:.4f} floor (real)")
     print(f"            {below:.0f} times below untrained, {above:.1f} times the floor")
     print(f"classes     {classes.value:.0f} of 10 with a share of 3% or more; the smallest has {smallest:.1%}")
     return 0

@@ -103,7 +103,7 @@ def test_a_state_in_training_comes_back(tmp_path: Path):
 
 def test_names_are_paths():
     assert list(flatten(tree())) == ["weights/G/conv.weight", "weights/G/bias"]
-    with pytest.raises(CheckpointError, match="the name 'a/b' contains '/'"):
+    with pytest.raises(CheckpointError, match="a name in .'weights', 'a/b'. contains '/'"):
         flatten({"weights": {"a/b": torch.ones(1)}})
 
 

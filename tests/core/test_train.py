@@ -207,6 +207,20 @@ def test_compiled_play_is_one_graph_per_player_and_gives_the_same_numbers():
     assert compiled.weights["D"]["0.weight"].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_any_number_of_players_can_be_compiled():
+    # Torch refuses to compile the same code more than eight times.
+    torch._dynamo.reset()
+
+    def reach(name: str) -> Any:
+        return lambda n, b, m: {"l": (getattr(n, name)() - 3).square().sum()}
+
+    names = [f"P{i}" for i in range(10)]
+    players = {name: Player((name,), reach(name)) for name in names}
+    game = Game({name: Point() for name in names}, {name: sgd(0.5) for name in names}, players)
+    (state,) = states(game, 1, backend="eager")
+    assert all(state.weights[name]["at"].tolist() == [3, 3] for name in names)
+
+
 @pytest.mark.slow
 def test_inductor_gives_the_same_numbers():
     torch._dynamo.reset()

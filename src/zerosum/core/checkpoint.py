@@ -30,9 +30,8 @@ def flatten(tree: Any) -> dict[str, Tensor]:
     named = {}
     for steps, tensor in pytree.tree_flatten_with_path(tree)[0]:
         names = [getattr(step, "key", getattr(step, "name", "")) for step in steps]  # of a dict, of a named tuple
-        for name in names:
-            if "/" in name:
-                raise CheckpointError(f"the name {name!r} contains '/', which separates names in files: rename it")
+        if any("/" in name for name in names):
+            raise CheckpointError(f"a name in {names} contains '/', which separates names in files: rename it")
         named["/".join(names)] = tensor
     return named
 
@@ -51,7 +50,9 @@ def save(folder: Path, tree: Any, meta: Mapping[str, Any]) -> None:
         for path in (partial, old):
             shutil.rmtree(path, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_file({k: _packed(t) for k, t in tensors.items()}, partial / TENSORS)
+        # Copies, because safetensors refuses tensors that share memory.
+        packed = {k: t.detach().cpu().clone(memory_format=torch.contiguous_format) for k, t in tensors.items()}
+        save_file(packed, partial / TENSORS)
         (partial / META).write_text(json.dumps({**meta, "schema": SCHEMA, "strides": strides}, indent=1))
         for name in (TENSORS, META):
             _flush(partial / name)
@@ -94,7 +95,7 @@ def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         CheckpointError: it is damaged, a pickle, of a newer schema, or holds other tensors than ``like``.
     """
     meta = load_meta(folder)
-    saved = load_tensors(folder / TENSORS)
+    saved = _load_tensors(folder / TENSORS)
     wanted = flatten(like)
     if saved.keys() != wanted.keys():
         missing, extra = sorted(wanted.keys() - saved.keys()), sorted(saved.keys() - wanted.keys())
@@ -108,12 +109,7 @@ def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
     return pytree.tree_unflatten(placed, pytree.tree_structure(like)), meta
 
 
-def load_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, by name.
-
-    Raises:
-        CheckpointError: it is missing, truncated, or no safetensors file.
-    """
+def _load_tensors(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as archive:
             return {key: archive.get_tensor(key).clone() for key in archive.keys()}  # noqa: SIM118
@@ -137,11 +133,6 @@ def _restore(folder: Path) -> None:
     if not folder.exists():
         with suppress(OSError):
             _aside(folder, "old").rename(folder)
-
-
-def _packed(tensor: Tensor) -> Tensor:
-    # A copy, because safetensors refuses tensors that share memory (as an average shares integer buffers).
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _unusual_strides(tensor: Tensor) -> list[int] | None:

@@ -26,4 +26,5 @@ class Average(NamedTuple):
         decay = 0.0 if t < self.start else self.decay(t) if callable(self.decay) else self.decay
         floats = [k for k, v in network.items() if v.is_floating_point()]
         new = torch._foreach_lerp([average[k] for k in floats], [network[k] for k in floats], 1 - decay)
-        return network | dict(zip(floats, new, strict=True))
+        counts = {k: v.clone() for k, v in network.items() if not v.is_floating_point()}
+        return network | counts | dict(zip(floats, new, strict=True))

@@ -230,13 +230,12 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:
     player = game.players[who]
-    device = next(w.device.type for weights in state.weights.values() for w in weights.values())
 
     def total(owned: dict[str, Tensors]) -> tuple[Tensor, tuple[Terms, dict[str, Tensors]]]:
         buffers = {n: {k: b.clone() for k, b in bs.items()} for n, bs in state.buffers.items()}
         nets = Nets(game, state._replace(weights=state.weights | owned, buffers=buffers), batch)
         # No cache: a weight cast under one derivative must not be reused under another.
-        with torch.autocast(device, game.autocast, enabled=game.autocast is not None, cache_enabled=False):
+        with torch.autocast(_device(state), game.autocast, enabled=game.autocast is not None, cache_enabled=False):
             terms = player.loss(nets, batch, state.memory)
         if not terms or any(term.dim() for term in terms.values()):
             shapes = {name: tuple(term.shape) for name, term in terms.items()}
@@ -246,6 +245,10 @@ def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str,
     owned = {name: state.weights[name] for name in player.owns}
     grads, (_, (said, buffers)) = grad_and_value(total, has_aux=True)(owned)
     return grads, said, state._replace(buffers=buffers)
+
+
+def _device(state: State) -> str:
+    return next(w.device.type for ws in state.weights.values() for w in ws.values())
 
 
 def _split(batch: Any, parts: int) -> list[Any]:

@@ -47,7 +47,7 @@ def train(
         NonFiniteLoss: a term is nan or infinite.
     """
     moves = dynamics(game)
-    runs = [torch.compile(m.run, backend=backend, fullgraph=True) if backend else m.run for m in moves]
+    runs = [_compiled(m.run, backend) if backend else m.run for m in moves]
     unchecked: list[tuple[int, Said]] = []
     for t in range(first, steps):
         said: Said = {}
@@ -64,13 +64,20 @@ def train(
         yield t, state, said
 
 
+def _compiled(run: Any, backend: str) -> Any:
+    def move(state: State, batch: Any) -> Any:
+        return run(state, batch)
+
+    # Torch keeps graphs, eight at most, with the code of a function: moves must not have it in common.
+    move.__code__ = move.__code__.replace()
+    return torch.compile(move, backend=backend, fullgraph=True)
+
+
 def check_finite(history: list[tuple[int, Said]]) -> None:
     """Raise :class:`NonFiniteLoss` for the first non-finite scalar said in ``history``; waits for the device once."""
     all_said = ((t, who, term, v) for t, said in history for who, terms in said.items() for term, v in terms.items())
     scalars = [one for one in all_said if one[3].dim() == 0]
-    if not scalars:
-        return
-    finite = torch.stack([value.float() for *_, value in scalars]).isfinite().tolist()
+    finite = torch.stack([value.float() for *_, value in scalars]).isfinite().tolist() if scalars else []
     if not all(finite):
         t, who, term, value = scalars[finite.index(False)]
         raise NonFiniteLoss(
@@ -81,8 +88,6 @@ def check_finite(history: list[tuple[int, Said]]) -> None:
 
 def _agree(said: Said) -> Said:
     """Scalars averaged over ranks, so that `remember` and the log are the same everywhere."""
-    if parallel.world() == 1:
-        return said
     scalars = {w: {k: v for k, v in terms.items() if v.dim() == 0} for w, terms in said.items()}
     return {w: said[w] | means for w, means in parallel.mean(scalars).items()}
 

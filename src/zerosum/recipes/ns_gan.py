@@ -2,7 +2,7 @@
 
 Departures from the paper: Adam instead of SGD with momentum; no dropout in the discriminator; tanh output on images
 in [-1, 1] instead of a sigmoid. The paper does not print its layer sizes: ours are 1200-1200 ReLU against 240-240
-maxout. On points, three hidden layers of 512 on both sides.
+maxout. On points, three hidden layers on both sides.
 """
 
 import torch
@@ -23,6 +23,7 @@ def recipe(
     data: Data,
     *,
     latent: int = 100,
+    width: int = 512,
     lr: float = 2e-4,
     beta1: float = 0.5,
     k: int = 1,
@@ -34,13 +35,14 @@ def recipe(
     Args:
         data: what to learn.
         latent: dimension of z ~ U[-1, 1].
+        width: units of each hidden layer on points; unused on images.
         lr: Adam's learning rate, of both players.
         beta1: Adam's momentum.
         k: discriminator updates per generator update.
         batch_size: m, real samples per update.
         steps: generator updates in all.
     """
-    nets = points_pair(data.shape, latent) if data.is_points else image_nets(data.shape, latent)
+    nets = points_pair(data.shape, latent, width) if data.is_points else image_nets(data.shape, latent)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.d(n.D(b.x), n.D(n.G(b.z)))}

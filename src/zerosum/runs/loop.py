@@ -143,17 +143,18 @@ class Run:
         settings, total = self.setup.settings, self.setup.recipe.steps
         means, saved = Means(), time.monotonic()
         since, logged = time.monotonic(), (self.step, self.seconds)
+        rate = 0.0
+        losses: dict[str, float] = {}
         for step, state, said in phases(self.setup, self.batches, self.state, self.step):
             self.step, self.state = step, state
             means.add(said)
-            losses: dict[str, float] = {}
             if step % self.log_every == 0 or step == total:
                 losses = means.take()
                 spent = self.seconds + time.monotonic() - since
                 rate = (step - logged[0]) * self.setup.images_per_step / max(spent - logged[1], 1e-9)
                 logged = (step, spent)
                 self.log(logger, losses, rate, spent)
-            self.display.update(step, 0.0 if not losses else rate, losses)
+            self.display.update(step, rate, losses)
             ends = self.ends(self.seconds + time.monotonic() - since)
             if step == total or ends:
                 self.seconds += time.monotonic() - since

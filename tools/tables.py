@@ -1,0 +1,68 @@
+"""What the scripts that make the tables under ``results/`` share: run commands side by side, read what they left."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zerosum.metrics.score import Score
+from zerosum.runs.folder import RunFolder
+from zerosum.runs.log import rows_of
+
+SCRATCH = Path("runs/results")
+SIDE_BY_SIDE = 2
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended: its command, how it went, and its last scores by name."""
+
+    command: str
+    outcome: dict[str, Any]
+    scores: dict[str, Score]
+
+
+def train(name: str, words: Sequence[str]) -> Finished:
+    """Run ``zerosum train`` on one thread unless that run has ended before; its output goes to a file beside it."""
+    out = SCRATCH / name
+    command = ["train", *words]
+    if not (out / "outcome.json").exists():
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        with (SCRATCH / f"{name}.log").open("w") as log:
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            whole = [sys.executable, "-m", "zerosum", *command, "--out", str(out)]
+            subprocess.run(whole, env=environment, stdout=log, stderr=log, check=True)
+    last: dict[str, Score] = {}
+    for row in rows_of(RunFolder(out).scores):
+        score = Score.from_json(json.dumps(row["score"]))
+        last[score.name] = score
+    print(f"{name}: " + ", ".join(f"{s.name} {s.value:.4g}" for s in last.values()), flush=True)
+    return Finished("zerosum " + " ".join(command), json.loads((out / "outcome.json").read_text()), last)
+
+
+def train_all(jobs: dict[str, Sequence[str]]) -> dict[str, Finished]:
+    """Run all, two side by side."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return dict(zip(jobs, pool.map(train, jobs, jobs.values()), strict=True))
+
+
+def machine() -> str:
+    """One line on where this was measured."""
+    import torch
+
+    cpu = next(
+        (x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), ""
+    )
+    native = "native" if torch.cpu._is_avx512_bf16_supported() else "no native"
+    return (
+        f"{cpu}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, {native} bf16; torch "
+        f"{torch.__version__}, Python {platform.python_version()}; {SIDE_BY_SIDE} runs side by side, one thread each"
+    )

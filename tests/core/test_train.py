@@ -156,7 +156,7 @@ def generator_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
 
 def images() -> Game:
     # No biases whose gradient is 0 but for rounding (before batch normalisation, after everything): Adam blows it up.
-    conv, flat = nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.Linear(16, 1, bias=False)
+    conv, flat = nn.Conv2d(2, 2, 1, bias=False), nn.Linear(16, 1, bias=False)
     nets = {
         "G": nn.Sequential(nn.Linear(3, 32), nn.Unflatten(1, (2, 4, 4)), nn.BatchNorm2d(2), nn.Tanh(), conv),
         "D": nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), flat),
@@ -208,17 +208,12 @@ def test_compiled_play_is_one_graph_per_player_and_gives_the_same_numbers():
 
 
 def test_any_number_of_players_can_be_compiled():
-    # Torch refuses to compile the same code more than eight times.
+    # Torch compiles the same code eight times at most, here once: players must not count as the same code.
     torch._dynamo.reset()
-
-    def reach(name: str) -> Any:
-        return lambda n, b, m: {"l": (getattr(n, name)() - 3).square().sum()}
-
-    names = [f"P{i}" for i in range(10)]
-    players = {name: Player((name,), reach(name)) for name in names}
-    game = Game({name: Point() for name in names}, {name: sgd(0.5) for name in names}, players)
-    (state,) = states(game, 1, backend="eager")
-    assert all(state.weights[name]["at"].tolist() == [3, 3] for name in names)
+    game = Game({"P": Point()}, {"P": sgd(0.1)}, {who: Player(("P",), slide) for who in "ab"})
+    with torch._dynamo.config.patch(recompile_limit=1):
+        (state,) = states(game, 1, backend="eager")
+    torch.testing.assert_close(state.weights["P"]["at"], torch.tensor([0.8, 1.6]))
 
 
 @pytest.mark.slow

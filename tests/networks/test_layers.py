@@ -1,10 +1,14 @@
 """Small layers against hand computation."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from zerosum.networks.layers import LayerNorm, Maxout, halve, upsample
+from zerosum.constraints import spectral_norm
+from zerosum.networks.layers import DownConv, LayerNorm, Maxout, UpConv, halve, upsample
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 5, 3)])
@@ -59,3 +63,39 @@ def test_impossible_arguments_are_refused():
         LayerNorm(0)
     with pytest.raises(ValueError, match="pieces=0"):
         Maxout(1, 1, 0)
+
+
+def joined_and_separate() -> list[tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor]]]:
+    def up(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(x.repeat_interleave(2, 2).repeat_interleave(2, 3), weight, bias, padding=1)
+
+    def down(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        h = F.conv2d(x, weight, bias, padding=1)
+        return (h[..., ::2, ::2] + h[..., 1::2, ::2] + h[..., ::2, 1::2] + h[..., 1::2, 1::2]) / 4
+
+    return [(UpConv(3, 5), up), (DownConv(3, 5), down)]
+
+
+@pytest.mark.parametrize("case", [0, 1], ids=["up", "down"])
+@pytest.mark.parametrize("size", [(4, 4), (2, 6)])
+def test_joined_convolution_equals_the_two_steps(case: int, size: tuple[int, int]) -> None:
+    layer, separate = joined_and_separate()[case]
+    layer = layer.double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    weight, bias = layer.weight, layer.bias
+    found, expected = layer(x), separate(x, weight, bias)
+    assert torch.allclose(found, expected, atol=1e-12)
+    probe = torch.randn_like(found)
+    for ours, theirs in zip(
+        *(torch.autograd.grad((y * probe).sum(), [x, weight, bias]) for y in (found, expected)), strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-12)
+    assert torch.autograd.gradgradcheck(lambda v, w: layer.operation(v, w, bias.detach()).square(), (x, weight))
+
+
+def test_joined_convolutions_take_spectral_norm() -> None:
+    for layer, separate in joined_and_separate():
+        x = torch.randn(2, 3, 4, 4)
+        wrapped = spectral_norm(layer)
+        weight = wrapped.weight / torch.linalg.matrix_norm(wrapped.weight.flatten(1), 2)
+        assert torch.allclose(wrapped(x), separate(x, weight, wrapped.bias), atol=1e-3)

@@ -118,7 +118,10 @@ def test_residual_blocks_equal_their_textbook_order():
     def double(h: Tensor) -> Tensor:
         return h.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
-    main = up.conv2(F.relu(up.norm2(up.conv1(double(F.relu(up.norm1(x)))))))
+    def same(conv: nn.Conv2d, h: Tensor) -> Tensor:  # the convolution alone, without the resampling joined to it
+        return F.conv2d(h, conv.weight, conv.bias, padding=1)
+
+    main = up.conv2(F.relu(up.norm2(same(up.conv1, double(F.relu(up.norm1(x)))))))
     torch.testing.assert_close(up(x), main + up.shortcut(double(x)), atol=1e-4, rtol=1e-5)
 
     def quarter(h: Tensor) -> Tensor:
@@ -129,9 +132,9 @@ def test_residual_blocks_equal_their_textbook_order():
     for p in (*down.parameters(), *first.parameters()):
         nn.init.normal_(p)
     x = torch.randn(3, 4, 6, 6)
-    main = down.conv2(F.relu(down.norm2(down.conv1(F.relu(down.norm1(x))))))
+    main = same(down.conv2, F.relu(down.norm2(down.conv1(F.relu(down.norm1(x))))))
     torch.testing.assert_close(down(x), quarter(main) + quarter(down.shortcut(x)), atol=1e-4, rtol=1e-5)
-    main = first.conv2(F.relu(first.conv1(x)))
+    main = same(first.conv2, F.relu(first.conv1(x)))
     torch.testing.assert_close(first(x), quarter(main) + quarter(first.shortcut(x)), atol=1e-4, rtol=1e-5)
     flat = resnet.DownBlock(4, 4, nn.Identity, resnet.keep, resnet.glorot_uniform, down=False, inner_bias=True)
     torch.testing.assert_close(flat(x), flat.conv2(F.relu(flat.conv1(F.relu(x)))) + x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,8 @@ def run(argv: list[str]) -> int:
     why = why_not(found.setup.data)
     if why is not None:
         raise UsageError(f"{options.run} cannot be scored: {why}")
+    if found.setup.data.fingerprint != found.folder.record()["data"]["fingerprint"]:
+        print(f"note: {found.setup.data.name} has changed since {options.run} was trained on it", file=sys.stderr)
     first = found.setup.settings.seed + 1 if options.seed is None else options.seed
     scored = repeat(found, options, range(first, first + options.repeats))
     keep(found, options.best, [score for scores in scored for score in scores])

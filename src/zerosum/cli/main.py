@@ -66,6 +66,8 @@ def run(argv: list[str]) -> int:
         return 130
     except SystemExit as ended:  # of the parser of options, after --help (0) or a mistake (2)
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BrokenPipeError:
+        raise  # to `main`
     except (ValueError, FloatingPointError, OSError) as error:
         if not _is_message(error):
             raise

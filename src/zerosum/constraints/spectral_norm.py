@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 
 import torch
 import torch.nn.functional as F
@@ -109,4 +110,6 @@ def _unit(vectors: list[Tensor]) -> list[Tensor]:
 def _operation(layer: nn.Linear | nn.Conv2d) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
     if isinstance(layer, nn.Linear):
         return F.linear
+    if isinstance(joined := getattr(layer, "operation", None), FunctionType):  # with the resampling beside it
+        return joined
     return partial(F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups)

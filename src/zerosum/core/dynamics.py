@@ -58,12 +58,13 @@ def consensus(strength: float) -> Dynamics:
 
     def moves(game: Game) -> tuple[Move, ...]:
         def run(state: State, batch: Any) -> tuple[State, Said]:
-            def half_square(weights: dict[str, Tensors]) -> torch.Tensor:
-                v, _, _ = field(game, state._replace(weights=state.weights | weights), batch)
-                return torch.stack([g.float().square().sum() for grads in v.values() for g in grads.values()]).sum() / 2
+            def half_square(weights: dict[str, Tensors]) -> tuple[torch.Tensor, Any]:
+                found = v, _, _ = field(game, state._replace(weights=state.weights | weights), batch)
+                squares = [g.float().square().sum() for grads in v.values() for g in grads.values()]
+                return torch.stack(squares).sum() / 2, found
 
-            v, said, after = field(game, state, batch)
-            pull = torch.func.grad(half_square)({name: state.weights[name] for name in v})
+            owned = {name: state.weights[name] for player in game.players.values() for name in player.owns}
+            pull, (v, said, after) = torch.func.grad(half_square, has_aux=True)(owned)
             both = {n: {k: g + strength * pull[n][k] for k, g in grads.items()} for n, grads in v.items()}
             return apply(game, after, both), said
 

@@ -14,7 +14,7 @@ class Average(NamedTuple):
     Weights and floating-point buffers (batch-norm statistics) are averaged alike, so that they keep fitting each other.
 
     Attributes:
-        decay: in [0, 1), or a function of the iteration for schedules.
+        decay: in [0, 1), or a function of the iteration (see :func:`warmed_up`).
         start: before this iteration the average is the network itself.
     """
 
@@ -28,3 +28,8 @@ class Average(NamedTuple):
         new = torch._foreach_lerp([average[k] for k in floats], [network[k] for k in floats], 1 - decay)
         counts = {k: v.clone() for k, v in network.items() if not v.is_floating_point()}
         return network | counts | dict(zip(floats, new, strict=True))
+
+
+def warmed_up(decay: float) -> Callable[[int], float]:
+    """A decay that starts low, so that the untrained weights are soon forgotten: ``min(decay, (1 + t) / (10 + t))``."""
+    return lambda t: min(decay, (1 + t) / (10 + t))

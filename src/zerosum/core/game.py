@@ -134,8 +134,9 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
     """The initial state, copied from the networks' own weights to ``device``."""
 
     def copy(tensor: Tensor) -> Tensor:
-        form = torch.channels_last if channels_last and tensor.dim() == 4 else torch.contiguous_format
-        return tensor.detach().to(device, copy=True, memory_format=form)
+        new = tensor.detach().to(device, copy=True, memory_format=torch.contiguous_format)
+        # Of two ways to say the same layout (1x1 kernels) the first, which updates keep: another is compiled again.
+        return new.contiguous(memory_format=torch.channels_last) if channels_last and new.dim() == 4 else new
 
     weights = {n: {k: copy(w) for k, w in net.named_parameters()} for n, net in game.nets.items()}
     buffers = {n: {k: copy(b) for k, b in net.named_buffers()} for n, net in game.nets.items()}

@@ -95,9 +95,9 @@ def adamw(
         rate, t = _rate(lr, state["t"]), state["t"] + 1
         m = {k: beta1 * m + (1 - beta1) * grads[k] for k, m in state["m"].items()}
         v = {k: beta2 * v + (1 - beta2) * grads[k].square() for k, v in state["v"].items()}
-        step = rate / (1 - beta1**t)
-        root = (1 - beta2**t).sqrt()
-        new = {}
+        # 1 - beta^t, without losing half the digits while it is small.
+        one, two = [-torch.expm1(t * math.log(max(beta, 1e-300))) for beta in (beta1, beta2)]
+        step, root, new = rate / one, two.sqrt(), {}
         for k, w in weights.items():
             decayed = w * (1 - rate * weight_decay) if weight_decay else w
             new[k] = decayed - step * m[k] / ((v[k] + _TINY).sqrt() / root + eps)

@@ -72,13 +72,10 @@ class Logger:
 
 
 def rows_of(file: Path) -> list[dict[str, Any]]:
-    """The rows of a ``.jsonl`` file; a last row that a killed run left half written is left out."""
+    """The rows of a ``.jsonl`` file; a row that a killed run left half written is left out."""
     if not file.exists():
         return []
-    lines = file.read_text().splitlines()
-    if lines and not _whole(lines[-1]):
-        lines.pop()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in file.read_text().splitlines() if _whole(line)]
 
 
 def _whole(line: str) -> bool:

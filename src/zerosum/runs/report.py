@@ -41,7 +41,7 @@ def render(story: Story) -> str:
         section("Samples", _samples(story)),
         section("Losses", _losses(story)),
         section("Scores", scores.final(story.scores) or no_scores, scores.charts(story.scores)),
-        section("Everything it was told", _told(story)),
+        section("Arguments and settings", _told(story)),
         f"<footer>Written by zerosum from {escape(str(story.where.resolve()))}</footer>",
     ]
     return page(f"{recipe} on {data}", body)
@@ -91,7 +91,7 @@ def _facts(story: Story) -> str:
         "compiled": machine.get("compiled"),
         "seed": str(settings.get("seed", "")),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "data": " x ".join(str(n) for n in data.get("shape", ())) + f", {_count(data)}",
+        "data": _data(data),
         "fingerprint of the data": fingerprint[:12],
     }
     shown = {name: said(value) for name, value in facts.items() if value not in (None, "")}
@@ -99,8 +99,10 @@ def _facts(story: Story) -> str:
     return f'<dl class="facts">{cells}</dl>'
 
 
-def _count(data: dict[str, Any]) -> str:
-    return "unlimited" if data.get("count") is None else f"{data['count']:,} of them"
+def _data(data: dict[str, Any]) -> str:
+    count = "unlimited" if data.get("count") is None else f"{data['count']:,}"
+    shape = data.get("shape", ())
+    return f"{count} points" if len(shape) == 1 else f"{count} images of {' x '.join(str(n) for n in shape)}"
 
 
 def _best(story: Story) -> str | None:
@@ -120,11 +122,11 @@ def _samples(story: Story) -> str:
     ]
     fewer = f"; {len(pictures)} of {story.pictured} pictures are shown" if len(pictures) < story.pictured else ""
     return (
-        f'<figure class="big">{image(last.png, f"samples after {last.step:,} steps")}'
+        f'<div class="samples"><figure class="big">{image(last.png, f"samples after {last.step:,} steps")}'
         f'<figcaption><input type="range" min="0" max="{len(pictures) - 1}" value="{len(pictures) - 1}" '
         f'aria-label="step"><output>after {last.step:,} steps</output> '
         f"<small>from the same latents throughout{fewer}</small></figcaption></figure>\n"
-        f'<div class="strip">{"".join(pictures)}</div>'
+        f'<div class="strip">{"".join(pictures)}</div></div>'
     )
 
 

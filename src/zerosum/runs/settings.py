@@ -20,7 +20,7 @@ class Settings:
         size: pixels a side, for images; None: the source's own.
         out: the run's folder, which must not exist yet; None: a new one below runs/.
         seed: of everything random.
-        ema: decay of a running average of the generator, kept for sampling; 0: none.
+        ema: decay of a running average of the generator, kept for sampling (lower at first); 0: none.
         precision: auto is bf16 where the machine computes in it natively, else float32.
         compile: auto compiles on a GPU and not on a CPU.
         device: auto, cpu, cuda or cuda:N.

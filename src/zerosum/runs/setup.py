@@ -11,9 +11,9 @@ import torch
 
 from zerosum import recipe as recipes
 from zerosum.core import parallel
-from zerosum.core.ema import Average
+from zerosum.core.ema import Average, warmed_up
 from zerosum.core.game import Game
-from zerosum.core.random import generator, seed_for
+from zerosum.core.random import generator, reseed, seed_for
 from zerosum.data import Data, load
 from zerosum.recipe import Phase, Recipe, UsageError
 from zerosum.runs.settings import Settings, autocast_for, backend_for, device_for
@@ -67,7 +67,7 @@ def build(name: str, arguments: Mapping[str, Any], settings: Settings, *, progre
 
 
 def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dtype | None) -> Phase:
-    average = {recipe.generator: Average(settings.ema)} if settings.ema else phase.game.average
+    average = {recipe.generator: Average(warmed_up(settings.ema))} if settings.ema else phase.game.average
     game = replace(phase.game, average=average, autocast=autocast, accumulate=settings.accumulate)
     return replace(phase, game=game)
 
@@ -101,7 +101,7 @@ class Batches:
         size = setup.recipe.batch_size // self.world
         x, y = setup.data.batch(k, size, seed=seed, rank=self.rank, world=self.world, device=setup.device)
         # Random layers (dropout) use torch's global generator: it too becomes a function of k.
-        torch.manual_seed(seed_for(seed, "layers", self.rank, k))
+        reseed(seed, "layers", self.rank, k, device=setup.device)
         return setup.recipe.draw(x, y, generator(seed, "draw", self.rank, k, device=setup.device))
 
 

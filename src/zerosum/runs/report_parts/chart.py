@@ -26,31 +26,32 @@ class Line:
     level: bool = False
 
 
-def chart(title: str, lines: Sequence[Line], *, x: str = "step", marks: bool = False) -> str:
+def chart(title: str, lines: Sequence[Line], *, by: str = "step", marks: bool = False) -> str:
     """A figure with a title, a legend with last values, and the lines. Values that are not finite leave gaps.
 
     Args:
         title: what the lines show.
         lines: to draw.
-        x: name of the horizontal axis.
+        by: what the horizontal axis counts.
         marks: draw the points too.
     """
     values = [v for line in lines for _, v in line.points if math.isfinite(v)]
-    where = [u for line in lines for u, _ in line.points]
     if not values:
         return f'<figure class="chart"><figcaption>{escape(title)}: no finite value</figcaption></figure>'
-    low, high = domain([v for line in lines if not line.level for _, v in line.points if math.isfinite(v)] or values)
     levels = [v for line in lines if line.level for _, v in line.points if math.isfinite(v)]
-    low, high = min([low, *levels]), max([high, *levels])
+    low, high = domain(values, levels)
     beyond = sum(not low <= v <= high for v in values)
-    frame = Frame(min(where), max(where), low, high)
+    where = [u for line in lines for u, _ in line.points]
+    aside = 0.02 * (max(where) - min(where)) if marks else 0.0
+    frame = Frame(min(where) - aside, max(where) + aside, low, high)
     drawn = "".join(frame.line(line, i, marks) for i, line in enumerate(lines))
     legend = "".join(_legend(line, i) for i, line in enumerate(lines))
     note = f'<p class="note">{beyond:,} of {len(values):,} values lie beyond the axis.</p>' if beyond else ""
     return (
-        f'<figure class="chart"><figcaption>{escape(title)}</figcaption><ul class="legend">{legend}</ul>'
+        f'<figure class="chart"><figcaption>{escape(title)} <small>by {escape(by)}</small></figcaption>'
+        f'<ul class="legend">{legend}</ul>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">'
-        f"{frame.axes(x)}<svg x='{LEFT}' y='{TOP}' width='{frame.width}' height='{frame.height}' "
+        f"{frame.axes()}<svg x='{LEFT}' y='{TOP}' width='{frame.width}' height='{frame.height}' "
         f"viewBox='{LEFT} {TOP} {frame.width} {frame.height}'>{drawn}</svg></svg>{note}</figure>"
     )
 
@@ -88,7 +89,7 @@ class Frame:
                 parts += [f'<circle class="{kind}" cx="{u:.1f}" cy="{v:.1f}" r="3"/>' for u, v in places]
         return "".join(parts)
 
-    def axes(self, x: str) -> str:
+    def axes(self) -> str:
         """Lines and numbers of the axes."""
         parts = []
         for v in ticks(self.low, self.high, 5):
@@ -100,18 +101,21 @@ class Frame:
         for u in ticks(self.left, self.right, 5):
             at = self.place(u, self.low)[0]
             parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{short(u)}</text>')
-        parts.append(f'<text class="unit" x="{LEFT - 8}" y="{HEIGHT - 10}" text-anchor="end">{escape(x)}</text>')
         return "".join(parts)
 
 
-def domain(values: Sequence[float]) -> tuple[float, float]:
-    """The range of an axis: all values with a margin, or without the rarest where those would flatten the rest."""
+def domain(values: Sequence[float], levels: Sequence[float] = ()) -> tuple[float, float]:
+    """The range of an axis: all values with a margin, or without the rarest where those would flatten the rest.
+
+    It reaches to all ``levels``.
+    """
     ordered = sorted(values)
     low, high = ordered[0], ordered[-1]
     inner_low, inner_high = ordered[int(0.02 * (len(ordered) - 1))], ordered[math.ceil(0.98 * (len(ordered) - 1))]
     if inner_high > inner_low and high - low > OUTLIERS * (inner_high - inner_low):
         margin = 0.25 * (inner_high - inner_low)
-        return max(low, inner_low - margin), min(high, inner_high + margin)
+        low, high = max(low, inner_low - margin), min(high, inner_high + margin)
+    low, high = min([low, *levels]), max([high, *levels])
     margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
     return low - margin, high + margin
 
@@ -148,4 +152,4 @@ def short(value: float) -> str:
 def _legend(line: Line, number: int) -> str:
     last = next((v for _, v in reversed(line.points) if math.isfinite(v)), math.nan)
     kind = "level" if line.level else ""
-    return f'<li><i class="s{number % COLOURS} {kind}"></i>{escape(line.name)} <b>{last:.4g}</b></li>'
+    return f'<li><i class="s{number % COLOURS} {kind}"></i>{escape(line.name)} <b>{short(last)}</b></li>'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -29,7 +29,8 @@ p { margin: .35rem 0; }
 pre, code { font: .87rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { margin: 1rem 0 0; padding: .7rem .9rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: .9rem 1.5rem; margin: 0; }
+.facts { display: grid; gap: .9rem 1.5rem; margin: 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(11.5rem, 44%), 1fr)); }
 .facts dt { color: var(--soft); font-size: .8rem; }
 .facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
@@ -37,16 +38,21 @@ img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
 .big figcaption { margin-top: .5rem; }
 .big input { display: none; width: 100%; accent-color: var(--s0); }
 .live .big input { display: block; }
-.strip { display: flex; gap: .6rem; overflow-x: auto; margin-top: 1rem; padding-bottom: .5rem; }
+.samples { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 1.75rem; }
+.strip { display: flex; gap: .6rem; overflow-x: auto; padding-bottom: .5rem; }
+@media (min-width: 60rem) { .samples { grid-template-columns: fit-content(36rem) minmax(0, 1fr); }
+  .strip { flex-wrap: wrap; align-content: flex-start; overflow: auto; max-height: 38rem; } }
 .strip figure { flex: 0 0 7.5rem; margin: 0; }
 .strip img { width: 7.5rem; border: 2px solid transparent; }
 .live .strip img { cursor: pointer; }
 .strip img.now { border-color: var(--s0); }
 .strip figcaption { font-size: .8rem; color: var(--soft); text-align: center; font-variant-numeric: tabular-nums; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.25rem; }
+.charts { margin-top: 1rem; display: grid; gap: 1.25rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .chart { margin: 0; padding: .8rem .9rem .5rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem; }
 .chart figcaption { font-weight: 600; }
+.chart figcaption small { font-weight: 400; }
 .legend { list-style: none; margin: .1rem 0 .4rem; padding: 0; display: flex; flex-wrap: wrap; gap: 0 1.1rem;
   font-size: .87rem; color: var(--soft); }
 .legend b { color: var(--ink); font-weight: 500; font-variant-numeric: tabular-nums; }
@@ -123,10 +129,15 @@ def section(title: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2>\n{inner}\n</section>" if inner else ""
 
 
-def table(rows: Mapping[str, Any], head: str = "") -> str:
+def plain(value: Any) -> str:
+    """A value as it was given, every digit of it."""
+    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def table(rows: Mapping[str, Any], head: str = "", form: Callable[[Any], str] = plain) -> str:
     """Names and values in two columns."""
     title = f"<h3>{escape(head)}</h3>" if head else ""
-    lines = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(said(v))}</td></tr>" for k, v in rows.items())
+    lines = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(form(v))}</td></tr>" for k, v in rows.items())
     return f"{title}<table>{lines}</table>" if rows else ""
 
 

@@ -40,7 +40,10 @@ def measured(rows: Sequence[Row]) -> dict[tuple[str, str], list[Measured]]:
     found: dict[tuple[str, str], dict[int, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         score = row["score"]
-        key = score["name"], json.dumps({k: v for k, v in score["protocol"].items() if k not in NOT_COMPARED})
+        key = (
+            score["name"],
+            json.dumps({k: v for k, v in score["protocol"].items() if k not in NOT_COMPARED}, sort_keys=True),
+        )
         found[key][int(row["step"])][json.dumps(score["protocol"].get("seed"))] = score
     return {
         key: [Measured(step, list(seeds.values())) for step, seeds in sorted(steps.items())]
@@ -112,4 +115,4 @@ def _versus(protocol: dict[str, Any]) -> str:
 
 
 def _more(details: dict[str, Any]) -> str:
-    return f"<details><summary>details</summary>{table(details)}</details>" if details else ""
+    return f"<details><summary>details</summary>{table(details, form=said)}</details>" if details else ""

@@ -12,7 +12,7 @@ demo: $(READY)
 	$(RUN) tools/demo.py
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2
 
 test-slow: $(READY)
 	$(RUN) -m pytest -m slow

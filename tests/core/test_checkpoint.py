@@ -49,7 +49,9 @@ def test_every_bit_comes_back(tmp_path: Path):
         "nothing": {},
     }
     save(tmp_path / "a", odd, {"step": 3, "note": "é"})
-    found, meta = load(tmp_path / "a", {k: torch.zeros_like(v) if isinstance(v, Tensor) else {} for k, v in odd.items()})
+    found, meta = load(
+        tmp_path / "a", {k: torch.zeros_like(v) if isinstance(v, Tensor) else {} for k, v in odd.items()}
+    )
     assert (meta["step"], meta["note"], meta["schema"]) == (3, "é", 1)
     assert list(found) == list(odd)
     for key, tensor in flatten(odd).items():
@@ -62,7 +64,9 @@ def test_every_bit_comes_back(tmp_path: Path):
 def test_memory_layout_comes_back(tmp_path: Path):
     layouts = {
         "channels last": torch.randn(4, 3, 5, 5).to(memory_format=torch.channels_last),
-        "one by one": torch.randn(4, 3, 1, 1).to(memory_format=torch.channels_last),  # contiguous too, for is_contiguous
+        "one by one": torch.randn(4, 3, 1, 1).to(
+            memory_format=torch.channels_last
+        ),  # contiguous too, for is_contiguous
         "one channel": torch.randn(4, 1, 5, 5).to(memory_format=torch.channels_last),
         "plain": torch.randn(4, 3, 5, 5),
         "transposed": torch.randn(3, 4).T,
@@ -103,7 +107,7 @@ def test_a_state_in_training_comes_back(tmp_path: Path):
 
 def test_names_are_paths():
     assert list(flatten(tree())) == ["weights/G/conv.weight", "weights/G/bias"]
-    with pytest.raises(CheckpointError, match="a name in .'weights', 'a/b'. contains '/'"):
+    with pytest.raises(CheckpointError, match=r"a name in .'weights', 'a/b'. contains '/'"):
         flatten({"weights": {"a/b": torch.ones(1)}})
 
 
@@ -198,7 +202,7 @@ def kill_at(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_full_disk_is_called_that(error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fail_at("save_file", monkeypatch, error)
-    with pytest.raises(CheckpointError, match="no space is left on the disk. Earlier ones are untouched"):
+    with pytest.raises(CheckpointError, match=r"no space is left on the disk\. Earlier ones are untouched"):
         save(tmp_path / "a", tree(), {})
 
 
@@ -286,7 +290,9 @@ def test_newer_schemas(tmp_path: Path):
         load(tmp_path / "a", tree())
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"schema"', b"{}", b'{"schema": "new"}', b'{"schema": null}', b"\xff"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b'"schema"', b"{}", b'{"schema": "new"}', b'{"schema": null}', b"\xff"]
+)
 def test_damaged_meta(text: bytes, tmp_path: Path):
     save(tmp_path / "a", tree(), {})
     (tmp_path / "a" / "meta.json").write_bytes(text)

@@ -133,7 +133,7 @@ def test_dirac_gan_has_the_eigenvalues_of_its_theory(gamma: float):
 @pytest.mark.parametrize("dynamics", [simultaneous, extragradient, consensus(0.1)])
 @pytest.mark.parametrize("turns", [{"steps": 2}, {"every": 2}])
 def test_turns_mean_nothing_where_all_move_at_once(dynamics: Dynamics, turns: dict[str, int]):
-    with pytest.raises(ValueError, match="player 'x' has .* set both to 1, or use alternating play"):
+    with pytest.raises(ValueError, match=r"player 'x' has .* set both to 1, or use alternating play"):
         dynamics(bilinear(**turns))
 
 

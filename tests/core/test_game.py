@@ -98,7 +98,7 @@ def test_weights_shared_between_networks_are_refused():
 def test_layers_that_need_a_projection_are_refused_without_one():
     nets = networks()
     nets["D"][0].needs_projection = True
-    with pytest.raises(ValueError, match="'D' has layers .* project="):
+    with pytest.raises(ValueError, match=r"'D' has layers .* project="):
         gan(nets)
     gan(nets, project={"D": lambda weights, buffers: (weights, buffers)})
 

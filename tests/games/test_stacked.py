@@ -34,7 +34,7 @@ def batches(fixed: dict[str, nn.Module]) -> Any:
         h = [torch.randn(SIZE, 4, generator=rng)]
         with torch.no_grad():
             for encoder in fixed.values():
-                h.append(encoder(h[-1]))  # noqa: PERF401
+                h.append(encoder(h[-1]))
         yield Batch(tuple(h), tuple(torch.randn(SIZE, 2, generator=rng) for _ in range(LEVELS)))
 
 
@@ -98,5 +98,7 @@ def test_levels_are_trained_one_by_one_and_then_together():
     _, alone, apart = next(train(game, carried, batches(fixed), 1))
     torch.testing.assert_close(said["G2"]["conditional"], apart["G2"]["conditional"])
     assert abs(said["G0"]["conditional"] - apart["G0"]["conditional"]) > 1e-3
-    assert said["G0"]["conditional"] < 0.5 * first["G0"]["conditional"], "what was learnt alone is worth nothing together"
+    assert said["G0"]["conditional"] < 0.5 * first["G0"]["conditional"], (
+        "what was learnt alone is worth nothing together"
+    )
     assert torch.equal(end.weights["G2"]["0.weight"], alone.weights["G2"]["0.weight"])

@@ -25,8 +25,8 @@ class Opened(NamedTuple):
     step: int
 
 
-def opened(run: str, *, best: bool, device: str) -> Opened:
-    """Open a run.
+def opened(run: str, *, best: bool, device: str, real: bool = False) -> Opened:
+    """Open a run, with its ``real`` data or only their shape.
 
     Raises:
         UsageError: this is no run, or it has no best checkpoint and that was asked for.
@@ -40,7 +40,7 @@ def opened(run: str, *, best: bool, device: str) -> Opened:
         raise UsageError(f"--best: no checkpoint of {run} was scored, so none is the best; leave out --best")
     from zerosum.runs import api
 
-    return Opened(folder, *api.open_run(run, best=best, device=device))
+    return Opened(folder, *api.open_run(run, best=best, device=device, real=real))
 
 
 @contextmanager

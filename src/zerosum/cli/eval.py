@@ -42,7 +42,7 @@ def run(argv: list[str]) -> int:
     """Score."""
     options = tyro.cli(Options, args=argv, prog="zerosum eval")
     at_least("--repeats", options.repeats, 1)
-    found = opened(options.run, best=options.best, device=options.device)
+    found = opened(options.run, best=options.best, device=options.device, real=True)
     from zerosum.metrics.evaluate import why_not
     from zerosum.runs.report import write_report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import warnings
 from importlib import import_module
 
 from zerosum._version import __version__
@@ -34,7 +35,7 @@ usage: zerosum VERB [OPTIONS]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command line; exits with 0, 1 (failed), 2 (bad usage) or 130 (interrupted)."""
+    """Run a command line; exits with 0, 1 (cannot be done), 2 (cannot be read) or 130 (interrupted)."""
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -58,6 +59,7 @@ def run(argv: list[str]) -> int:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return _fail(f"there is no verb {verb!r}.{hint} Verbs: {', '.join(VERBS)}")
+    warnings.formatwarning = lambda message, *_: f"zerosum: {message}\n"
     try:
         code = import_module(f"zerosum.cli.{verb}").run(rest)
         return int(code or 0)

@@ -44,7 +44,7 @@ def save(folder: Path, tree: Any, meta: Mapping[str, Any]) -> None:
     """
     tensors = flatten(tree)
     strides = {k: found for k, t in tensors.items() if (found := _unusual_strides(t))}
-    partial, old = _aside(folder, "partial"), _aside(folder, "old")
+    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     try:
         _restore(folder)
         for path in (partial, old):
@@ -105,14 +105,14 @@ def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         if found != expected:
             raise CheckpointError(f"{folder} belongs to another model: {key} is {found}, expected {expected}")
     strides = meta.get("strides", {})
-    placed = [_strided(saved[key], strides.get(key)).to(tensor.device) for key, tensor in wanted.items()]
+    placed = [_laid_out(saved[key], strides.get(key), tensor.device) for key, tensor in wanted.items()]
     return pytree.tree_unflatten(placed, pytree.tree_structure(like)), meta
 
 
 def _load_tensors(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as archive:
-            return {key: archive.get_tensor(key).clone() for key in archive.keys()}  # noqa: SIM118
+            return {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{file} is missing") from error
     except SafetensorError as error:
@@ -124,15 +124,11 @@ def _load_tensors(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file} is truncated or damaged ({error}): use an earlier checkpoint") from error
 
 
-def _aside(folder: Path, what: str) -> Path:
-    return folder.with_name(f".{folder.name}.{what}")
-
-
 def _restore(folder: Path) -> None:
     """Put back what `save` had moved aside when it was cut short."""
     if not folder.exists():
         with suppress(OSError):
-            _aside(folder, "old").rename(folder)
+            folder.with_name(f".{folder.name}.old").rename(folder)
 
 
 def _unusual_strides(tensor: Tensor) -> list[int] | None:
@@ -141,8 +137,8 @@ def _unusual_strides(tensor: Tensor) -> list[int] | None:
     return None if strides == torch.empty(tensor.shape, device="meta").stride() else list(strides)
 
 
-def _strided(tensor: Tensor, stride: list[int] | None) -> Tensor:
-    return tensor if stride is None else torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype).copy_(tensor)
+def _laid_out(t: Tensor, strides: list[int] | None, device: torch.device) -> Tensor:
+    return torch.empty_strided(t.shape, strides or t.stride(), dtype=t.dtype, device=device).copy_(t)
 
 
 def _flush(path: Path) -> None:

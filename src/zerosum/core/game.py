@@ -199,8 +199,7 @@ class Nets:
     def after(self, who: str, steps: int) -> Nets:
         """These networks once ``who`` has made ``steps`` updates on this batch, differentiably, its optimizer included.
 
-        Metz et al. 2017 (arXiv:1611.02163), Eq. 7-8. What is only imagined, by each rank on its own share of the batch,
-        leaves no trace in the state.
+        Metz et al. 2017 (arXiv:1611.02163), Eq. 7-8. What each rank imagines of its share of the batch leaves no trace.
         """
         state = self._state
         with torch.autocast(_device(state), enabled=False):  # `_gradient` sets its own, for the forward pass alone
@@ -220,13 +219,10 @@ def gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, 
         grads, said, state = _gradient(game, who, state, part)
         total = grads if total is None else pytree.tree_map(torch.add, total, grads)
         heard.append(said)
-    grads = pytree.tree_map(lambda g: g / game.accumulate, total)
-    return grads, {k: _joined([said[k] for said in heard]) for k in heard[0]}, state
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    """Scalars are means over the batch; anything else that is noted holds a row per sample."""
-    return torch.cat(parts) if parts[0].dim() else torch.stack(parts).sum() / len(parts)
+    # Scalars are means over the batch; anything else that is noted holds a row per sample.
+    parts = {k: [said[k] for said in heard] for k in heard[0]}
+    said = {k: torch.cat(p) if p[0].dim() else torch.stack(p).sum() / len(p) for k, p in parts.items()}
+    return pytree.tree_map(lambda g: g / game.accumulate, total), said, state
 
 
 def _gradient(game: Game, who: str, state: State, batch: Any) -> tuple[dict[str, Tensors], Terms, State]:

@@ -109,11 +109,9 @@ def adamw(
         rate, t = _rate(lr, state["t"]), state["t"] + 1
         new, m, v = ({k: x.clone() for k, x in tree.items()} for tree in (weights, state["m"], state["v"]))
         # The kernel walks raw memory: gradients must lie in it as their weights do.
-        aligned = [
-            torch.empty_like(w).copy_(grads[k]) if w.stride() != grads[k].stride() else grads[k] for k, w in new.items()
-        ]
+        laid = [torch.empty_like(w).copy_(g) if (g := grads[k]).stride() != w.stride() else g for k, w in new.items()]
         torch._fused_adamw_(
-            list(new.values()), aligned, list(m.values()), list(v.values()), [], [t] * len(new),
+            list(new.values()), laid, list(m.values()), list(v.values()), [], [t] * len(new),
             lr=rate, beta1=beta1, beta2=beta2, weight_decay=weight_decay, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return new, {"t": t, "m": m, "v": v}

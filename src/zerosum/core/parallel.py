@@ -41,9 +41,9 @@ def wait() -> None:
 
 def mean(tree: Any) -> Any:
     """The mean over ranks of every tensor of a tree, by one all-reduce."""
-    if world() == 1:
-        return tree
     leaves, spec = pytree.tree_flatten(tree)
+    if world() == 1 or not leaves:
+        return tree
     flat = torch.cat([leaf.detach().float().flatten() for leaf in leaves])
     dist.all_reduce(flat)
     parts = torch.split(flat / world(), [leaf.numel() for leaf in leaves])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ import torch
 from zerosum import __version__
 from zerosum import recipe as recipes
 from zerosum.core import checkpoint, parallel
+from zerosum.data.base import Data
 from zerosum.recipe import UsageError
 from zerosum.runs.folder import RunFolder
 from zerosum.runs.log import display_for
@@ -105,15 +107,22 @@ def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None,
     if parallel.rank() != 0:
         return Trained(folder, setup, run.play())
     with folder.locked():
-        outcome = run.play()
-        write_report(folder)
+        try:
+            outcome = run.play()
+        finally:
+            write_report(folder)
     return Trained(folder, setup, outcome)
 
 
 def reopen(
-    record: Mapping[str, Any], changes: Mapping[str, Any], *, override: bool = False, progress: bool = False
+    record: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    *,
+    override: bool = False,
+    progress: bool = False,
+    stand_in: Data | None = None,
 ) -> Setup:
-    """The setup that a record describes, with allowed changes.
+    """The setup that a record describes, with allowed changes; ``stand_in`` as in :func:`build`.
 
     Raises:
         UsageError: changes that are refused, with both values of each.
@@ -130,7 +139,7 @@ def reopen(
         raise UsageError(f"the run was started with other arguments: {listed}.{hint}")
     arguments |= {k: v for k, v in differing.items() if k in arguments}
     settings = replace(settings, **{k: v for k, v in differing.items() if k in known})
-    return build(str(record["recipe"]), arguments, settings, progress=progress)
+    return build(str(record["recipe"]), arguments, settings, progress=progress, stand_in=stand_in)
 
 
 def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sampler:
@@ -148,18 +157,28 @@ def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sample
     return open_run(path, best=best, device=device)[1]
 
 
-def open_run(path: Path | str, *, best: bool = False, device: str = "cpu") -> tuple[Setup, Sampler, int]:
+def open_run(
+    path: Path | str, *, best: bool = False, device: str = "cpu", real: bool = False
+) -> tuple[Setup, Sampler, int]:
     """A run's setup, its generator, and after how many iterations.
 
+    Args:
+        path: the run's folder.
+        best: the checkpoint with the best score instead of the newest.
+        device: where to compute.
+        real: load the real data too; images that are gone matter only then.
+
     Raises:
-        UsageError: this is no run.
+        UsageError: this is no run, or no checkpoint was scored and ``best`` is asked for.
         CheckpointError: it has no readable checkpoint.
     """
     folder = RunFolder(path)
     record = folder.record()
     record["settings"] = {**record["settings"], "device": device}
-    setup = reopen(record, {})
-    chosen = (folder.best() if best else None) or folder.latest()
+    setup = reopen(record, {}, stand_in=None if real else _stand_in(record["data"]))
+    chosen = folder.best() if best else folder.latest()
+    if chosen is None:
+        raise UsageError(f"{path}: no checkpoint was scored along the way (--eval-every), so none is the best")
     step = int(checkpoint.load_meta(chosen)["step"])
     index, _ = phase_of(setup, step)
     state, _ = folder.load(begin(setup, setup.recipe.phases[index].game), chosen)
@@ -172,8 +191,14 @@ def record_of(setup: Setup) -> dict[str, Any]:
     return {
         **_choices(setup),
         "paper": recipes.describe(setup.name).split("\n\n")[0],
-        "data": {"name": data.name, "shape": data.shape, "count": data.count, "fingerprint": data.fingerprint},
-        "command": " ".join(["zerosum", *sys.argv[1:]]),
+        "data": {
+            "name": data.name,
+            "shape": data.shape,
+            "classes": data.classes,
+            "count": data.count,
+            "fingerprint": data.fingerprint,
+        },
+        "command": shlex.join(["zerosum", *sys.argv[1:]]),
         "machine": {
             "device": torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
@@ -186,4 +211,14 @@ def record_of(setup: Setup) -> dict[str, Any]:
 
 
 def _choices(setup: Setup) -> dict[str, Any]:
-    return {"recipe": setup.name, "arguments": setup.arguments, "settings": asdict(setup.settings)}
+    # What `auto` was decided to be is recorded: another machine must not decide otherwise in the middle of a run.
+    decided = {"precision": "bf16" if setup.autocast else "float32", "compile": "on" if setup.backend else "off"}
+    settings = asdict(setup.settings) | decided
+    return {"recipe": setup.name, "arguments": setup.arguments, "settings": settings}
+
+
+def _stand_in(data: Mapping[str, Any]) -> Data | None:
+    """Data of the recorded shape, without content; ``None`` for points, which are made rather than kept."""
+    if len(data["shape"]) == 1:
+        return None
+    return Data(data["name"], tuple(data["shape"]), tuple(data["classes"]), data["count"], data["fingerprint"], ())

@@ -19,8 +19,9 @@ from zerosum.core.game import Game, Said, State, carry, start
 from zerosum.core.train import train
 from zerosum.metrics.evaluate import evaluate
 from zerosum.metrics.score import Score
+from zerosum.recipe import UsageError
 from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import Display, Logger, Means
+from zerosum.runs.log import Display, Logger, Means, rows_of
 from zerosum.runs.pictures import scatter, sheet
 from zerosum.runs.sampler import Sampler, sampled_tensors
 from zerosum.runs.setup import Batches, Setup
@@ -229,10 +230,16 @@ class Run:
         """Score the generator as it is now, and remember whether it is the best so far."""
         if logger is None:
             return []
+        known = [r["score"] for r in rows_of(self.folder.scores) if r["step"] == self.step]
+        if known:  # before this run was stopped and resumed
+            return [Score.from_json(json.dumps(score)) for score in known]
         settings = self.setup.settings
         extra: dict[str, Any] = {"ema": settings.ema, "precision": "bf16" if self.setup.autocast else "float32"}
         sampler = self.sampler().with_seed(settings.seed + 1)
-        scores = evaluate(sampler, self.setup.data, seed=settings.seed + 1, device=self.setup.device, extra=extra)
+        try:
+            scores = evaluate(sampler, self.setup.data, seed=settings.seed + 1, device=self.setup.device, extra=extra)
+        except ValueError as error:
+            raise UsageError(f"step {self.step:,} was saved but cannot be scored: {error}") from error
         with self.folder.scores.open("a") as rows:
             for score in scores:
                 row = {"step": self.step, "seconds": round(self.seconds, 3), "score": json.loads(score.to_json())}

@@ -12,7 +12,6 @@ import torch
 from zerosum import recipe as recipes
 from zerosum.core import parallel
 from zerosum.core.ema import Average, warmed_up
-from zerosum.core.game import Game
 from zerosum.core.random import generator, reseed, seed_for
 from zerosum.data import Data, load
 from zerosum.recipe import Phase, Recipe, UsageError
@@ -39,8 +38,22 @@ class Setup:
         return self.recipe.batch_size * max(p.steps for p in players if p.every == 1)
 
 
-def build(name: str, arguments: Mapping[str, Any], settings: Settings, *, progress: bool = False) -> Setup:
+def build(
+    name: str,
+    arguments: Mapping[str, Any],
+    settings: Settings,
+    *,
+    progress: bool = False,
+    stand_in: Data | None = None,
+) -> Setup:
     """Load the data and build the recipe.
+
+    Args:
+        name: of the recipe.
+        arguments: its own; the rest are its defaults.
+        settings: of the run.
+        progress: show a bar while images are decoded.
+        stand_in: instead of the real data, where only their shape matters.
 
     Raises:
         UsageError: no such recipe or argument, or values that the recipe refuses.
@@ -54,7 +67,7 @@ def build(name: str, arguments: Mapping[str, Any], settings: Settings, *, progre
             raise UsageError(f"recipe {name!r} has no argument {key!r}.{hint} It has: {', '.join(known)}")
     full = {key: arguments.get(key, parameter.default) for key, parameter in known.items()}
     device = device_for(settings)
-    data = load(settings.data, size=settings.size, progress=progress)
+    data = stand_in or load(settings.data, size=settings.size, progress=progress)
     torch.manual_seed(seed_for(settings.seed, "init"))
     try:
         recipe = recipes.find(name)(data, **full)
@@ -62,7 +75,7 @@ def build(name: str, arguments: Mapping[str, Any], settings: Settings, *, progre
         recipe = replace(recipe, phases=tuple(_adapt(p, recipe, settings, autocast) for p in recipe.phases))
     except ValueError as error:
         raise UsageError(f"recipe {name!r} on {settings.data}: {error}") from error
-    _check(name, recipe, settings, data)
+    _check(name, recipe, settings, None if stand_in else data)
     return Setup(name, full, settings, data, recipe, device, autocast, backend_for(settings, device))
 
 
@@ -72,7 +85,7 @@ def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dty
     return replace(phase, game=game)
 
 
-def _check(name: str, recipe: Recipe, settings: Settings, data: Data) -> None:
+def _check(name: str, recipe: Recipe, settings: Settings, data: Data | None) -> None:
     world = parallel.world()
     if recipe.batch_size < 1 or recipe.steps < 1:
         raise UsageError(f"recipe {name!r} needs at least one sample per batch and one step")
@@ -81,7 +94,8 @@ def _check(name: str, recipe: Recipe, settings: Settings, data: Data) -> None:
             f"a batch of {recipe.batch_size} cannot be shared equally by {world} process(es) in {settings.accumulate} "
             "part(s) each: change --batch-size or --accumulate"
         )
-    data.batch(0, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
+    if data is not None:
+        data.batch(0, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
 
 
 class Batches:
@@ -103,8 +117,3 @@ class Batches:
         # Random layers (dropout) use torch's global generator: it too becomes a function of k.
         reseed(seed, "layers", self.rank, k, device=setup.device)
         return setup.recipe.draw(x, y, generator(seed, "draw", self.rank, k, device=setup.device))
-
-
-def first_game(setup: Setup) -> Game:
-    """The game of the first phase."""
-    return setup.recipe.phases[0].game

@@ -20,6 +20,7 @@ def dcgan_generator(latent: int, width: int, channels: int) -> nn.Module:
     """4x4 kernels, 4 -> 8 -> 16 -> 32 pixels."""
     w = width
     return nn.Sequential(
+        nn.Unflatten(1, (latent, 1, 1)),
         *(nn.ConvTranspose2d(latent, 4 * w, 4, 1, 0, bias=False), nn.BatchNorm2d(4 * w), nn.ReLU(True)),
         *(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU(True)),
         *(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU(True)),
@@ -137,7 +138,7 @@ def wgan_gp_step(g: nn.Module, d: nn.Module, lr: float = 1e-4) -> Step:
         od.zero_grad()
         fake = g(z).detach()
         eps = torch.rand(len(x), 1, 1, 1, device=x.device)
-        between = (eps * x + (1 - eps) * fake).requires_grad_()
+        between = eps * x.clone().requires_grad_() + (1 - eps) * fake
         slope = torch.autograd.grad(d(between).sum(), between, create_graph=True)[0]
         penalty = 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
         (d(fake).mean() - d(x).mean() + penalty).backward()
@@ -149,16 +150,18 @@ def wgan_gp_step(g: nn.Module, d: nn.Module, lr: float = 1e-4) -> Step:
     return step
 
 
-def dcgan(channels: int) -> Step:
+def dcgan(channels: int, device: torch.device) -> Step:
     """DCGAN at 32 pixels, width 64."""
-    return ns_step(dcgan_generator(100, 64, channels), dcgan_critic(64, channels))
+    return ns_step(dcgan_generator(100, 64, channels).to(device), dcgan_critic(64, channels).to(device))
 
 
-def sngan(channels: int) -> Step:
+def sngan(channels: int, device: torch.device) -> Step:
     """SNGAN at 32 pixels, width 128 on both sides."""
-    return hinge_step(ResGenerator(128, 128, channels), ResCritic(128, channels, spectral_norm, mean=False))
+    critic = ResCritic(128, channels, spectral_norm, mean=False)
+    return hinge_step(ResGenerator(128, 128, channels).to(device), critic.to(device))
 
 
-def wgan_gp(channels: int) -> Step:
+def wgan_gp(channels: int, device: torch.device) -> Step:
     """WGAN-GP at 32 pixels, width 128 on both sides."""
-    return wgan_gp_step(ResGenerator(128, 128, channels), ResCritic(128, channels, lambda layer: layer, mean=True))
+    critic = ResCritic(128, channels, lambda layer: layer, mean=True)
+    return wgan_gp_step(ResGenerator(128, 128, channels).to(device), critic.to(device))

@@ -27,12 +27,12 @@ from zerosum.data.base import Data
 from zerosum.recipe import Recipe
 from zerosum.runs.settings import Settings, autocast_for, backend_for
 
-BATCH, CHANNELS = 64, 3
+CHANNELS = 3
 Step = Callable[[Tensor, Tensor], None]
 CASES = {
-    "dcgan-32": ("dcgan", {"width": 64, "kernel": 4, "batch_size": BATCH}, plain.dcgan, 100),
-    "sngan-32": ("sngan", {"g_width": 128, "d_width": 128, "batch_size": BATCH}, plain.sngan, 128),
-    "wgan-gp-32": ("wgan-gp", {"width": 128, "batch_size": BATCH}, plain.wgan_gp, 128),
+    "dcgan-32": ("dcgan", {"width": 64, "kernel": 4}, plain.dcgan, 100),
+    "sngan-32": ("sngan", {"g_width": 128, "d_width": 128}, plain.sngan, 128),
+    "wgan-gp-32": ("wgan-gp", {"width": 128}, plain.wgan_gp, 128),
 }
 
 
@@ -115,40 +115,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--compile", default="auto", choices=["auto", "on", "off"])
     asked = parser.parse_args()
     device = torch.device(asked.device)
-    torch.set_default_device(device)
     chosen = Settings(compile=asked.compile)
     precision = autocast_for(chosen, device) or torch.float32
     top = {dtype: peak(device, dtype) for dtype in {torch.float32, precision}}
-    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads; default precision {precision}")
+    print(
+        f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads; default precision {precision}; batch {asked.batch}"
+    )
     print(", ".join(f"peak of matrix products in {d}: {f / 1e9:.0f} GFLOP/s" for d, f in top.items()))
     print(f"\n| step | contestant | ms | images/s | x plain | GFLOP/s | of peak |\n|{'---|' * 7}")
-    x = torch.rand(BATCH, CHANNELS, 32, 32) * 2 - 1
+    x = torch.rand(asked.batch, CHANNELS, 32, 32, device=device) * 2 - 1
     for case, (name, arguments, by_hand, latent) in CASES.items():
         data = Data("random", (CHANNELS, 32, 32), (), None, "", ())
-        recipe = recipes.find(name)(data, **arguments)
+        recipe = recipes.find(name)(data, **arguments, batch_size=asked.batch)
         with FlopCounterMode(display=False) as counter:
-            by_hand(CHANNELS)(x, torch.randn(BATCH, latent))
-        steps = {"plain PyTorch": by_hand(CHANNELS), "zerosum": ours(recipe, chosen, device)}
-        show(case, race(steps, x, latent, asked.rounds), counter.get_total_flops(), top, precision)
+            by_hand(CHANNELS, device)(x, torch.randn(asked.batch, latent, device=device))
+        steps = {"plain PyTorch": by_hand(CHANNELS, device), "zerosum": ours(recipe, chosen, device)}
+        show(case, race(steps, x, latent, asked.rounds), counter.get_total_flops(), top, precision, asked.batch)
     mimicry = mimicry_sngan() if device.type == "cpu" else None
     if mimicry is not None:
-        recipe = recipes.find("sngan")(data, batch_size=BATCH)
+        recipe = recipes.find("sngan")(data, batch_size=asked.batch)
         times = race(
             {"torch-mimicry": mimicry, "zerosum": ours(recipe, chosen, device)}, x, 128, max(3, asked.rounds // 2)
         )
-        show("sngan-32, published width", times, 0, top, precision)
+        show("sngan-32, published width", times, 0, top, precision, asked.batch)
 
 
-def show(case: str, times: dict[str, float], flops: int, top: dict[torch.dtype, float], precision: torch.dtype) -> None:
+def show(
+    case: str, times: dict[str, float], flops: int, top: dict[torch.dtype, float], precision: torch.dtype, batch: int
+) -> None:
     """Rows of the table; the first contestant is the base of the ratios."""
     base = next(iter(times.values()))
     for name, seconds in times.items():
         limit = top[precision if name == "zerosum" else torch.float32]
         work = f"{flops / seconds / 1e9:.0f} | {flops / seconds / limit:.0%}" if flops else "- | -"
-        row = f"| {case} | {name} | {seconds * 1e3:.0f} | {BATCH / seconds:.0f} | {base / seconds:.2f} | {work} |"
+        row = f"| {case} | {name} | {seconds * 1e3:.0f} | {batch / seconds:.1f} | {base / seconds:.2f} | {work} |"
         print(row, flush=True)
 
 

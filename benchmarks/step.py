@@ -11,9 +11,9 @@ import argparse
 import statistics
 import sys
 import time
-import types
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import torch
 from torch import Tensor
@@ -28,6 +28,10 @@ from zerosum.recipe import Recipe
 from zerosum.runs.settings import Settings, autocast_for, backend_for
 
 CHANNELS = 3
+UNUSED = (
+    *("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.utils", "torchvision.models"),
+    *("skimage", "skimage.metrics", "skimage.measure", "tensorflow", "requests", "torch._six"),
+)
 Step = Callable[[Tensor, Tensor], None]
 CASES = {
     "dcgan-32": ("dcgan", {"width": 64, "kernel": 4}, plain.dcgan, 100),
@@ -58,9 +62,9 @@ def ours(recipe: Recipe, settings: Settings, device: torch.device, *, channels_l
 def mimicry_sngan() -> Step | None:
     """torch-mimicry's SNGAN-32 by its own training steps; ``None`` where it is not installed."""
     try:
-        # It imports torchvision for its data sets and metrics, which are not used here and need not be installed.
-        for name in ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.utils"):
-            sys.modules.setdefault(name, types.ModuleType(name))
+        # It imports these for data sets and metrics, which are not used here and need not be installed.
+        for name in UNUSED:
+            sys.modules.setdefault(name, MagicMock())
         from torch_mimicry.nets.sngan.sngan_32 import SNGANDiscriminator32, SNGANGenerator32
     except ImportError as error:
         print(f"torch-mimicry is not measured: {error}")
@@ -122,9 +126,8 @@ def main() -> None:
     chosen = Settings(compile=asked.compile)
     precision = autocast_for(chosen, device) or torch.float32
     top = {dtype: peak(device, dtype) for dtype in {torch.float32, precision}}
-    print(
-        f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads; default precision {precision}; batch {asked.batch}"
-    )
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {device}, {threads} threads, batch {asked.batch}; default precision {precision}")
     print(", ".join(f"peak of matrix products in {d}: {f / 1e9:.0f} GFLOP/s" for d, f in top.items()))
     print(f"\n| step | contestant | ms | images/s | x plain | GFLOP/s | of peak |\n|{'---|' * 7}")
     x = torch.rand(asked.batch, CHANNELS, 32, 32, device=device) * 2 - 1

@@ -1,6 +1,7 @@
 """``make demo``: train on the shipped clothes for a few minutes, score, and say where everything is.
 
-The recipe is DCGAN at a quarter of its width with a running average of the generator. Every number is measured here.
+The recipe is DRAGAN, narrow and with a high learning rate: of the eight it learns most per second of a CPU. It stops after
+4.2 minutes, so a faster machine trains longer. Every number is measured here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from zerosum.runs.log import rows_of
 
 OUT = Path("runs/demo")
 COMMAND = [
-    *("train", "dcgan", "--data", "fashion-mini", "--width", "32", "--kernel", "4", "--batch-size", "64"),
-    *("--ema", "0.998", "--steps", "3500", "--minutes", "4.5", "--eval-start", "--sample-every", "350", "--seed", "0"),
+    *("train", "dragan", "--data", "fashion-mini", "--width", "16", "--kernel", "4", "--lr", "1e-3", "--ema", "0.99"),
+    *("--steps", "6000", "--minutes", "4.2", "--eval-start", "--sample-every", "300", "--seed", "0"),
 ]
 
 

@@ -1,7 +1,7 @@
 """``make demo``: train on the shipped clothes for a few minutes, score, and say where everything is.
 
-The recipe is DRAGAN, narrow and with a high learning rate: of the eight it learns most per second of a CPU. It stops after
-4.2 minutes, so a faster machine trains longer. Every number is measured here.
+The recipe is DRAGAN, narrow and with a high learning rate. It stops after 4.2 minutes, so a faster machine trains
+longer. Every number is measured here.
 """
 
 from __future__ import annotations

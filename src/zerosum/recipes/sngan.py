@@ -39,7 +39,7 @@ def recipe(
         data: what to learn.
         latent: dimension of z ~ N(0, I).
         g_width: the generator's unit of channels. None: 256 at 32 pixels, 64 at other sizes, 512 on points.
-        d_width: the critic's unit of channels. None: 128 at 32 pixels, 64 at other sizes, 512 on points.
+        d_width: the critic's unit of channels. None: 128 at 32 pixels, 64 at other sizes; on points, as g_width.
         lr: alpha, Adam's learning rate at the start, of both players.
         beta1: Adam's momentum.
         beta2: Adam's decay of squares.
@@ -72,7 +72,7 @@ def recipe(
 def networks(shape: tuple[int, ...], latent: int, g_width: int | None, d_width: int | None) -> dict[str, nn.Module]:
     """The paper's networks for this shape of data; spectral norm on every layer of the critic."""
     if len(shape) == 1:
-        return points_pair(shape, latent, g_width or 512, wrap=spectral_norm)
+        return points_pair(shape, latent, 512 if g_width is None else g_width, wrap=spectral_norm)
     channels, size, _ = shape
     return {
         "G": resnet.Generator(latent, g_width, size, channels),

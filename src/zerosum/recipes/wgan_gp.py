@@ -61,7 +61,7 @@ def recipe(
         steps: generator updates in all.
     """
     toy = data.is_points
-    latent = latent or (2 if toy else 128)
+    latent = (2 if toy else 128) if latent is None else latent
     beta1 = (0.5 if toy else 0.0) if beta1 is None else beta1
     weight = (0.1 if toy else 10.0) if penalty_weight is None else penalty_weight
 
@@ -84,17 +84,17 @@ def recipe(
     def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
         return Batch(x, normal(len(x), latent, rng), torch.rand(len(x), generator=rng, device=x.device))
 
-    size = batch_size or (256 if toy else 64)
+    size = (256 if toy else 64) if batch_size is None else batch_size
     return Recipe((Phase(game, steps),), size, draw, prior=lambda n, rng: normal(n, latent, rng))
 
 
 def networks(shape: tuple[int, ...], latent: int, width: int | None) -> dict[str, nn.Module]:
     """The paper's networks for this shape of data."""
     if len(shape) == 1:
-        return points_pair(shape, latent, width or 512)
+        return points_pair(shape, latent, 512 if width is None else width)
     channels, size, _ = shape
     if size not in resnet.WGAN_GP:
-        return dcgan_pair(shape, latent, width or 64, kernel=5, norm=LayerNorm)
+        return dcgan_pair(shape, latent, 64 if width is None else width, kernel=5, norm=LayerNorm)
     norm = nn.Identity if size == 32 else LayerNorm
     plans = resnet.WGAN_GP
     return {

@@ -1,0 +1,122 @@
+"""Mistakes: one clear line, a non-zero exit, and nothing lost."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import zerosum
+from zerosum.cli.main import run
+from zerosum.core import checkpoint
+from zerosum.core.checkpoint import CheckpointError
+from zerosum.core.train import NonFiniteLoss
+
+TINY = ["--width", "4", "--kernel", "4", "--batch-size", "8", "--steps", "2"]
+OPTIONS = {"width": 4, "kernel": 4, "batch_size": 8, "steps": 4}
+
+
+def nan_images(folder: Path) -> str:
+    images = np.zeros((20, 16, 16), np.float32)
+    images[7, 3, 3] = np.nan
+    np.savez(folder / "nan.npz", images=images)
+    return f"npz:{folder / 'nan.npz'}"
+
+
+def few_images(folder: Path) -> str:
+    np.savez(folder / "few.npz", images=np.zeros((5, 16, 16), np.uint8))
+    return f"npz:{folder / 'few.npz'}"
+
+
+def empty_folder(folder: Path) -> str:
+    (folder / "empty").mkdir()
+    return f"folder:{folder / 'empty'}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "dcgn"], "Did you mean 'dcgan'"),
+        (["train", "dcgan", *TINY, "--data", "fashion-mnst"], "Did you mean 'fashion-mnist'"),
+        (["train", "dcgan", *TINY, "--batch-size", "0"], "at least one sample"),
+        (["train", "wgan-gp", "--batch-size", "0"], "at least one sample"),
+        (["train", "dcgan", *TINY, "--steps", "0"], "one step"),
+        (["train", "dcgan", *TINY, "--width", "0"], "width"),
+        (["train", "dcgan", *TINY, "--size", "48"], "48"),
+        (["train", "dcgan", *TINY, "--lr", "0"], "learning rate"),
+        (["train", "dcgan", *TINY, "--ema", "1"], "--ema"),
+        (["train", "dcgan", *TINY, "--accumulate", "3"], "cannot be shared equally"),
+        (["train", "dcgan", *TINY, "--device", "cuda"], "no CUDA device"),
+        (["train", "dcgan", *TINY, "--widht", "8"], "--width"),
+        (["resume", "nowhere"], "is not a run"),
+        (["sample", "nowhere"], "is not a run"),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_clear_message(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.cuda.is_available() and "cuda" in words:
+        pytest.skip("this machine has what the test misses")
+    monkeypatch.chdir(tmp_path)
+    assert run(words) in (1, 2)
+    shown = capsys.readouterr()
+    assert said in shown.err + shown.out
+    assert "Traceback" not in shown.err
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(nan_images, "7"), (few_images, "fewer than one batch of 8"), (empty_folder, "no image")]
+)
+def test_bad_data_are_refused_before_a_folder_is_made(
+    make: object, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = make(tmp_path)  # type: ignore[operator]
+    out = tmp_path / "run"
+    assert run(["train", "dcgan", *TINY, "--size", "16", "--data", source, "--out", str(out)]) == 1
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    assert run(["train", "dcgan", *TINY, "--out", str(tmp_path)]) == 1
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_full_disk_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = checkpoint.save_file
+    calls = []
+
+    def full(*args: object) -> None:
+        calls.append(args)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    out = tmp_path / "run"
+    with pytest.raises(CheckpointError, match="no space is left"):
+        zerosum.train("dcgan", zerosum.Settings(out=str(out), save_every=2), **OPTIONS)
+    assert [p.name for p in (out / "state").iterdir()] == ["step-000000002"]
+    monkeypatch.undo()
+    assert zerosum.resume(out).outcome.step == 4
+
+
+def test_a_diverging_run_stops_with_the_terms_name_and_can_be_looked_at(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(NonFiniteLoss, match=r"iteration \d+: the term 'w' of player '[DG]'"):
+        zerosum.train("wgan-gp", zerosum.Settings(out=str(out), data="ring"), lr=1e30, width=8, steps=50)
+    assert (out / "report.html").exists()
+
+
+def test_import_is_lazy_and_help_needs_no_torch() -> None:
+    look = "import sys, zerosum; zerosum.__version__; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == (
+        "False False\n"
+    )

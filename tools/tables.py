@@ -31,21 +31,29 @@ class Finished:
 
 
 def train(name: str, words: Sequence[str]) -> Finished:
-    """Run ``zerosum train`` on one thread unless that run has ended before; its output goes to a file beside it."""
+    """Run ``zerosum train`` on one thread, or resume it, or do nothing if it has ended before."""
     out = SCRATCH / name
     command = ["train", *words]
-    if not (out / "outcome.json").exists():
+    if not ended(out):
         SCRATCH.mkdir(parents=True, exist_ok=True)
         with (SCRATCH / f"{name}.log").open("w") as log:
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-            whole = [sys.executable, "-m", "zerosum", *command, "--out", str(out)]
-            subprocess.run(whole, env=environment, stdout=log, stderr=log, check=True)
+            words = ["resume", str(out)] if (out / "run.json").exists() else [*command, "--out", str(out)]
+            subprocess.run(
+                [sys.executable, "-m", "zerosum", *words], env=environment, stdout=log, stderr=log, check=True
+            )
     last: dict[str, Score] = {}
     for row in rows_of(RunFolder(out).scores):
         score = Score.from_json(json.dumps(row["score"]))
         last[score.name] = score
     print(f"{name}: " + ", ".join(f"{s.name} {s.value:.4g}" for s in last.values()), flush=True)
     return Finished("zerosum " + " ".join(command), json.loads((out / "outcome.json").read_text()), last)
+
+
+def ended(out: Path) -> bool:
+    """Has this run reached its last step?"""
+    file = out / "outcome.json"
+    return file.exists() and bool(json.loads(file.read_text())["finished"])
 
 
 def train_all(jobs: dict[str, Sequence[str]]) -> dict[str, Finished]:

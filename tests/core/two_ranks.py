@@ -55,7 +55,7 @@ def game(players: str = "DG", accumulate: int = 1) -> Game:
     torch.manual_seed(0)
     nets = {
         "G": nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3)),
-        "D": nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.Tanh(), nn.Linear(5, 1)),
+        "D": nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1)),
     }
     return Game(
         nets,

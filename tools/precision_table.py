@@ -1,4 +1,4 @@
-"""Train DCGAN in bf16 and in float32 over three seeds to make ``results/precision.md``.."""
+"""Train DCGAN in bf16 and in float32 over three seeds to make ``results/precision.md``."""
 
 from __future__ import annotations
 

@@ -170,6 +170,29 @@ def test_images_are_laid_out_as_asked():
     assert last.opt["C"].keys() == {"t"}
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_play_goes_along_the_gradient_that_can_be_differentiated(accumulate: int):
+    def penalised(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        fake = n.G(b.z)
+        n.note(fakes=fake)
+        return d_loss(n, b, m) | {"gp": wgan_gp(n.D, b.x, fake, torch.linspace(0, 1, len(b.x)))}
+
+    nets = networks(nn.BatchNorm1d)
+    nets["D"].unused = nn.Parameter(torch.ones(2))  # belongs to D, and its loss does not depend on it
+    game = gan(nets, penalised, accumulate=accumulate)
+    state, b = start(game), batch()
+    for who in game.players:
+        grads, said, after = gradient(game, who, state, b)
+        moved, heard = play(game, who, state, b)
+        torch.testing.assert_close(moved, apply(game, after, grads))
+        torch.testing.assert_close(heard, {who: said})
+        tensors = [
+            *heard[who].values(),
+            *(v for net in (*moved.weights.values(), *moved.buffers.values()) for v in net.values()),
+        ]
+        assert not any(tensor.requires_grad for tensor in tensors)
+
+
 def test_players_that_share_a_network_share_its_moments():
     nets = {"D": nn.Linear(3, 1)}
     players = {

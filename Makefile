@@ -27,6 +27,7 @@ bench: $(READY)
 	$(PIP) --no-deps torch-mimicry==0.1.16
 	$(RUN) benchmarks/step.py
 	$(RUN) benchmarks/loading.py
+	$(RUN) benchmarks/startup.py
 
 # With the torch that is already installed: a GPU machine's own.
 gpu-check:

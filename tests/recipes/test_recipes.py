@@ -93,6 +93,20 @@ def test_learning_rate_of_sngan_reaches_zero_with_the_last_step() -> None:
     assert torch.equal(flat(state), ended)  # ...and none after its end
 
 
+def test_learning_rate_of_dcgan_decays_when_asked_to() -> None:
+    points = load("ring")
+    recipe = recipes.find("dcgan")(points, batch_size=8, steps=3, lr=1e-2, beta1=0.0, beta2=0.0, decay_after=1)
+    game = recipe.phases[0].game
+    state, b = start(game), batch(recipe, "ring")
+    moves = []
+    for _ in range(4):
+        after, _ = play(game, "D", state, b)
+        # Without memory, Adam's step is the learning rate wherever the gradient is not tiny.
+        moves.append(max(float((w - after.weights["D"][k]).abs().max()) for k, w in state.weights["D"].items()))
+        state = after
+    assert moves == pytest.approx([1e-2, 1e-2, 0.5e-2, 0.0], rel=1e-3)
+
+
 def test_wgan_clips_every_weight_of_its_critic() -> None:
     recipe, game = build("wgan", "fashion-mini")
     state, _ = play(game, "D", start(game), batch(recipe, "fashion-mini"))

@@ -114,6 +114,9 @@ class Critic(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, 16 times the last layer's channels)."""
+        if x.shape[1] == 1:
+            # Grey images fit both layouts, and convolutions would take the slow one: these strides say channels_last.
+            x = x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2)
         return torch.flatten(x, 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
-from zerosum.core.optim import adam
+from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
 from zerosum.data.priors import uniform
 from zerosum.networks.pairs import dcgan_pair, points_pair
@@ -26,6 +26,8 @@ def recipe(
     kernel: int = 5,
     lr: float = 2e-4,
     beta1: float = 0.5,
+    beta2: float = 0.999,
+    decay_after: int | None = None,
     batch_size: int = 128,
     steps: int = 50_000,
 ) -> Recipe:
@@ -38,10 +40,13 @@ def recipe(
         kernel: of the convolutions, pixels a side.
         lr: Adam's learning rate, of both players.
         beta1: Adam's momentum.
+        beta2: Adam's decay of squares.
+        decay_after: from this update on, lr falls in a straight line to 0 at the last. None: it stays, as published.
         batch_size: real samples per update.
         steps: generator updates in all.
     """
     nets = points_pair(data.shape, latent) if data.is_points else dcgan_pair(data.shape, latent, width, kernel)
+    rate = lr if decay_after is None else linear_decay(lr, decay_after, steps)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.d(n.D(b.x), n.D(n.G(b.z)))}
@@ -51,7 +56,7 @@ def recipe(
 
     game = Game(
         nets,
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
+        opts={"D": adam(rate, beta1=beta1, beta2=beta2), "G": adam(rate, beta1=beta1, beta2=beta2)},
         players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
     )
 

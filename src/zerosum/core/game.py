@@ -212,7 +212,10 @@ class Nets:
 def gradient(
     game: Game, who: str, state: State, batch: Any, *, differentiable: bool = True
 ) -> tuple[dict[str, Tensors], Terms, State]:
-    """What ``who`` wants, ``{network: {weight: gradient}}``; the terms of its loss; the state with new buffers."""
+    """What ``who`` wants, ``{network: {weight: gradient}}``; the terms of its loss; the state with new buffers.
+
+    Where nobody differentiates through it, ``differentiable=False`` gives the same numbers sooner.
+    """
     if game.accumulate == 1:
         return _gradient(game, who, state, batch, differentiable)
     total: Any = None

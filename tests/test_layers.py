@@ -10,11 +10,12 @@ from zerosum import recipe
 
 SOURCE = Path(recipe.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-BUILDING_BLOCKS = ("objectives", "penalties", "constraints", "networks", "data", "metrics")
+BUILDING_BLOCKS = ("objectives", "penalties", "constraints", "networks", "conditioning", "data", "metrics")
 # Package -> what it may import of zerosum, besides itself. `runs`, `cli` stand on top.
 ALLOWED = {
     "core": set(),
     **{name: {"core", "_version"} for name in BUILDING_BLOCKS},
+    "conditioning": {"core", "networks"},
     "latent": {"core"},
     "recipe": {"core", "data"},
     "recipes": {"core", "recipe", *BUILDING_BLOCKS},

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zerosum.core.dynamics import Dynamics
     from zerosum.core.game import Game
 
+    Prior = Callable[[int, torch.Generator], Tensor | tuple[Tensor, ...]]
+
 
 class UsageError(ValueError):
     """Something the user asked for cannot be done; the message says what, why, and what to do instead."""
@@ -47,7 +49,8 @@ class Recipe:
         phases: played in order; weights are carried from one to the next by name.
         batch_size: real samples per update.
         draw: ``(x, y, rng) -> batch``: adds the algorithm's random variables to real samples and labels.
-        prior: ``(n, rng) -> latents`` that the generator is sampled with.
+        prior: ``(n, rng) ->`` what the generator is called with, to sample: latents, or a tuple of ``n`` each such as
+            (latents, labels) for a conditional one.
         generator: name of the network that maps latents to samples.
         dynamics: how turns become updates; ``None`` for alternating play.
     """
@@ -55,7 +58,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     batch_size: int
     draw: Callable[[Tensor, Tensor | None, torch.Generator], Any]
-    prior: Callable[[int, torch.Generator], Tensor]
+    prior: Prior
     generator: str = "G"
     dynamics: Dynamics | None = None
 

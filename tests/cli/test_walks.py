@@ -24,7 +24,7 @@ def test_rows_go_from_one_sample_to_another(zerosum, image_run: Path, kind: str)
     assert (said.code, said.out) == (0, f"{path}\n")
     found = cells(path, 3, 5)
     sampler = library.load(image_run).with_seed(2)
-    ends, latents = to_pixels(sampler(0, 6))[..., 0], sampler.latents(0, 6)
+    ends, (latents,) = to_pixels(sampler(0, 6))[..., 0], sampler.latents(0, 6)
     assert np.abs(found[:, 0].astype(int) - ends[0::2]).max() <= 1
     assert np.abs(found[:, 4].astype(int) - ends[1::2]).max() <= 1
     halfway = {"lerp": lerp, "slerp": slerp}[kind](latents[4], latents[5], 0.5)[None]

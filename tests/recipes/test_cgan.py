@@ -1,0 +1,43 @@
+"""The conditional recipe: the label reaches both players, and asked-for classes are what training pairs with it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from zerosum import recipe as recipes
+from zerosum.core.game import Nets, start
+from zerosum.data import load
+
+SMALL = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 10, "steps": 4}
+
+
+@pytest.mark.parametrize("critic", ["concat", "projection"])
+def test_both_players_read_the_label(critic: str) -> None:
+    torch.manual_seed(0)
+    recipe = recipes.find("cgan")(load("fashion-mini"), critic=critic, **SMALL)
+    game = recipe.phases[0].game
+    x, y = load("fashion-mini").batch(0, 10, seed=0)
+    batch = recipe.draw(x, y, torch.Generator().manual_seed(0))
+    other = batch._replace(y=(batch.y + 1) % 10)
+    assert (batch.y == y).all()
+    n = Nets(game, start(game), batch)
+    assert (n.G(batch.z, batch.y) != n.G(other.z, other.y)).any()
+    assert (n.D(batch.x, batch.y) != n.D(other.x, other.y)).all()
+
+
+def test_samples_of_a_run_keep_their_label_whatever_the_pieces(tmp_path: Path) -> None:
+    import zerosum
+
+    run = zerosum.train(
+        "cgan", zerosum.Settings(data="fashion-mini", out=str(tmp_path / "run")), **{**SMALL, "steps": 2}
+    )
+    sampler = zerosum.load(run.folder.path)
+    z, y = sampler.latents(0, 100)
+    assert z.shape == (100, 8)
+    assert y.shape == (100,)
+    assert set(y.tolist()) == set(range(10))
+    part = sampler.latents(60, 20)
+    assert (part[0] == z[60:80]).all()
+    assert (part[1] == y[60:80]).all()
+    torch.testing.assert_close(sampler(60, 20), sampler.generate(z[60:80], y[60:80]))

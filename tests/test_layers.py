@@ -16,6 +16,7 @@ ALLOWED = {
     "core": set(),
     **{name: {"core", "_version"} for name in BUILDING_BLOCKS},
     "conditioning": {"core", "networks"},
+    "metrics": {"core", "data", "_version"},
     "latent": {"core"},
     "recipe": {"core", "data"},
     "recipes": {"core", "recipe", *BUILDING_BLOCKS},
@@ -100,6 +101,9 @@ def test_no_pickle_is_ever_loaded(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            assert name not in {"torch.load", "pickle.load", "pickle.loads"}, f"line {node.lineno}"
+            assert name not in {"pickle.load", "pickle.loads"}, f"line {node.lineno}"
+            if name == "torch.load":  # the published weights of feature networks: tensors alone, or refused
+                assert file.name == "weights.py"
+                assert "weights_only=True" in ast.unparse(node), f"line {node.lineno}"
             if name == "np.load":
                 assert "allow_pickle=False" in ast.unparse(node), f"line {node.lineno}"

@@ -14,6 +14,8 @@ def test_every_source_is_listed() -> None:
         "mnist",
         "cifar10",
         "digits",
+        "stacked-digits",
+        "triangles",
         "folder:",
         "zip:",
         "npz:",

@@ -1,4 +1,4 @@
-"""The Fréchet distance against scipy's matrix square root and closed forms."""
+"""The Fréchet distance against scipy's matrix square root, torchmetrics and closed forms."""
 
 import warnings
 
@@ -8,8 +8,10 @@ import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-from zerosum.metrics.frechet import frechet_distance
+from zerosum.metrics import frechet as module
+from zerosum.metrics.frechet import _exact_overlap, frechet_distance
 from zerosum.metrics.statistics import FeatureStatistics
 
 
@@ -98,3 +100,89 @@ def test_what_is_refused() -> None:
         frechet_distance(one, two)
     with pytest.raises(ValueError, match="3 with features of 4"):
         frechet_distance(two, FeatureStatistics.of(torch.zeros(5, 4)))
+
+
+class Flat(torch.nn.Module):
+    """Features for torchmetrics: what it is given."""
+
+    num_features = 12
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)[:, :12]
+
+
+def test_equals_torchmetrics() -> None:
+    rng = torch.Generator().manual_seed(5)
+    real = torch.randn(200, 12, generator=rng, dtype=torch.float64)
+    fake = 1.3 * torch.randn(150, 12, generator=rng, dtype=torch.float64) + 0.2
+    peer = FrechetInceptionDistance(feature=Flat(), input_img_size=(1, 3, 4)).set_dtype(torch.float64)
+    peer.update(real.view(-1, 1, 3, 4), real=True)
+    peer.update(fake.view(-1, 1, 3, 4), real=False)
+    ours = frechet_distance(FeatureStatistics.of(real), FeatureStatistics.of(fake))
+    assert ours == pytest.approx(float(peer.compute()), rel=1e-9)
+
+
+@pytest.mark.parametrize("digits", [np.inf, 0.0], ids=["fast", "exact"])
+def test_both_ways_equal_scipy_sqrtm(digits: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DIGITS", digits)
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(2, 400, 40)) @ rng.normal(size=(2, 40, 40)) / 6
+    ours = frechet_distance(*(FeatureStatistics.of(torch.from_numpy(x)) for x in (a, b + 0.3)))
+    sides = [(x.mean(axis=0), np.cov(x, rowvar=False)) for x in (a, b + 0.3)]
+    assert ours == pytest.approx(by_sqrtm(*sides[0], *sides[1]), rel=1e-9)
+
+
+def test_the_fast_way_is_left_where_its_digits_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two columns of tiny variance in one set and of none in the other, which sqrt(eps) would tell apart from 0.
+    taken = []
+    monkeypatch.setattr(module, "_exact_overlap", lambda a, b: taken.append(a) or exact(a, b))
+    exact = _exact_overlap
+    flat, full = (gaussian(np.zeros(10), np.diag([1.0] * 8 + [v, v])) for v in (1e-14, 1e-4))
+    assert frechet_distance(flat, full) == pytest.approx(2 * (1e-2 - 1e-7) ** 2, rel=1e-9)
+    assert taken
+    taken.clear()
+    frechet_distance(gaussian(np.zeros(10), np.eye(10)), gaussian(np.ones(10), 2 * np.eye(10)))
+    assert not taken
+
+
+@pytest.mark.parametrize(("few", "many"), [(10, 400), (10, 20), (25, 10), (33, 32)])
+@pytest.mark.filterwarnings("ignore:Fréchet distance from")
+def test_fewer_samples_than_dimensions_stay_exact(few: int, many: int) -> None:
+    rng = np.random.default_rng(few)
+    a, b = rng.normal(size=(few, 64)), 1.5 * rng.normal(size=(many, 64))
+    ours = frechet_distance(*(FeatureStatistics.of(torch.from_numpy(x)) for x in (a, b)))
+    centred = [(x - x.mean(axis=0)) / (len(x) - 1) ** 0.5 for x in (a, b)]
+    overlap = np.linalg.norm(centred[0] @ centred[1].T, "nuc")  # exact: no covariance is made, nothing is squared
+    expected = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum() + sum((c**2).sum() for c in centred) - 2 * overlap
+    assert ours == pytest.approx(expected, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.sampled_from([0.0, 50.0]))
+def test_order_rotation_and_side_change_nothing(seed: int, dimensions: int, mean: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, 3 * dimensions + 4, dimensions)) @ rng.normal(size=(2, dimensions, dimensions)) + mean
+    turn = np.linalg.qr(rng.normal(size=(dimensions, dimensions)))[0]
+
+    def distance(x: np.ndarray, y: np.ndarray) -> float:
+        return frechet_distance(*(FeatureStatistics.of(torch.from_numpy(s)) for s in (x, y)))
+
+    expected = pytest.approx(distance(a, b), rel=1e-7)
+    assert distance(rng.permutation(a), b) == expected
+    assert distance(a @ turn, b @ turn) == expected
+    assert distance(b, a) == expected
+    assert distance(a - 7, b - 7) == expected
+    assert distance(4 * a, 4 * b) / 16 == expected
+
+
+@pytest.mark.parametrize("rank", [64, 30, 1])
+def test_the_same_samples_in_another_order_are_at_zero(rank: int) -> None:
+    rng = np.random.default_rng(7)
+    features = rng.normal(size=(300, rank)) @ rng.normal(size=(rank, 64)) + 5
+    a, b = (FeatureStatistics.of(torch.from_numpy(x)) for x in (features, rng.permutation(features)))
+    assert 0 <= frechet_distance(a, b) <= 1e-9 * float(a.covariance.trace())
+
+
+def test_a_constant_set_is_at_zero_from_itself() -> None:
+    constant = FeatureStatistics.of(torch.full((100, 5), 0.25))
+    assert frechet_distance(constant, constant) == 0

@@ -129,6 +129,20 @@ def _digits(_: str, ask: Ask) -> Data:
     return load_digits(ask)
 
 
+@source("stacked-digits", "50,000 stacks of three of scikit-learn's digits in red, green and blue: 1,000 classes")
+def _stacked_digits(_: str, ask: Ask) -> Data:
+    from zerosum.data.stacked import load_stacked
+
+    return load_stacked(ask)
+
+
+@source("triangles", "60,000 + 10,000 random triangles, black on white, 28 x 28 padded to 32", splits=True)
+def _triangles(_: str, ask: Ask) -> Data:
+    from zerosum.data.polygons import load_triangles
+
+    return load_triangles(ask)
+
+
 @source("folder:PATH", "a folder of PNG, JPEG, WebP, GIF or BMP files; subfolders are classes")
 def _folder(where: str, ask: Ask) -> Data:
     from zerosum.data.folder import load_folder

@@ -7,12 +7,7 @@ from torch import Tensor
 
 from zerosum.metrics.statistics import FeatureStatistics
 
-
-def _root(matrix: Tensor) -> Tensor:
-    """Symmetric square root of a covariance; eigenvalues that rounding left below 0 count as 0."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    return root
+DIGITS = 1e-7  # of the distance, that the fast way must have; otherwise the exact way is taken
 
 
 def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
@@ -48,11 +43,48 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
             f"and the distance is biased upwards; take more than {a.dimensions} samples",
             stacklevel=2,
         )
-    first, second = a.covariance, b.covariance
-    # Tr (C_a C_b)^{1/2} is the sum of the square roots of the eigenvalues of R_a C_b R_a, R = C^{1/2}: the singular
-    # values of R_b R_a. Taking them directly avoids the root of an eigenvalue that is rounding noise of size eps, which
-    # would be noise of size 1e-8 in the distance of equal, rank-deficient covariances.
-    overlap = torch.linalg.svdvals(_root(first) @ _root(second)).sum()
-    shift = (a.mean - b.mean).square().sum()
-    distance = float(shift + first.trace() + second.trace() - 2 * overlap)
-    return max(distance, 0.0)
+    few, many = (a, b) if a.n <= b.n else (b, a)
+    apart = float((a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace())
+    overlap, error = _fast_overlap(few, many)
+    if not 2 * error <= DIGITS * (apart - 2 * overlap):
+        overlap = _exact_overlap(few, many)
+    return max(apart - 2 * overlap, 0.0)
+
+
+def _fast_overlap(few: FeatureStatistics, many: FeatureStatistics) -> tuple[float, float]:
+    """Tr (C_a C_b)^{1/2} with one factor and one set of eigenvalues, and an estimate of its error.
+
+    With C_a = F F^T it is the sum of the square roots of the eigenvalues of F^T C_b F. Rounding moves the entries of
+    that matrix by about eps |C_a| |C_b|, and so the sum, to first order, by half of that times |(F^T C_b F)^{-1/2}|;
+    of an eigenvalue that is itself of this size, nothing is known.
+    """
+    factor = _factor(few)
+    values = torch.linalg.eigvalsh(factor.T @ (many.covariance @ factor))
+    noise = torch.finfo(values.dtype).eps * few.covariance.norm() * many.covariance.norm()
+    known = values > 4 * noise
+    error = noise / 2 * (1 / values[known]).sum().sqrt() + (values[~known].abs() + noise).sqrt().sum()
+    return float(values.clamp(min=0).sqrt().sum()), float(error)
+
+
+def _exact_overlap(few: FeatureStatistics, many: FeatureStatistics) -> float:
+    """Tr (C_a C_b)^{1/2} for covariances of any rank: the sum of the singular values of F_a^T F_b.
+
+    Nothing is squared, so noise of size eps stays so, and equal covariances come out as equal.
+    """
+    return float(torch.linalg.svdvals(_spectral_factor(few).T @ _spectral_factor(many)).sum())
+
+
+def _factor(statistics: FeatureStatistics) -> Tensor:
+    """F with F F^T = covariance: Cholesky's where there is one, otherwise of as many columns as there is rank."""
+    if statistics.n > statistics.dimensions:
+        factor, failed = torch.linalg.cholesky_ex(statistics.covariance)
+        if not bool(failed):
+            return torch.as_tensor(factor)
+    return _spectral_factor(statistics)
+
+
+def _spectral_factor(statistics: FeatureStatistics) -> Tensor:
+    """F = V sqrt(lambda) of the n - 1 largest eigenvalues; those that rounding left below 0 count as 0."""
+    values, vectors = torch.linalg.eigh(statistics.covariance)
+    rank = min(statistics.n - 1, statistics.dimensions)
+    return torch.as_tensor(vectors[:, -rank:] * values[-rank:].clamp(min=0).sqrt())

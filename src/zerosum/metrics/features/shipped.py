@@ -10,8 +10,12 @@ from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor, nn
+
+from zerosum.metrics.features.base import Features
+from zerosum.metrics.features.frozen import check_pixels, plain_float32
 
 WEIGHTS = Path(__file__).with_name("fashion_classifier.safetensors")
 FEATURES = 64
@@ -96,3 +100,40 @@ def load_classifier(device: str = "cpu") -> FashionClassifier:
     counters = {name: buffer for name, buffer in classifier.named_buffers() if name.endswith("num_batches_tracked")}
     classifier.load_state_dict(weights | counters)
     return classifier.requires_grad_(False).eval().to(device)
+
+
+class Shipped:
+    """The shipped classifier as an extractor of 64 features and 10 logits, see ``base.Extractor``.
+
+    Distances in this space say nothing about Inception's.
+
+    Args:
+        device: where to compute.
+    """
+
+    name = "shipped"
+    dimensions = FEATURES
+    resize = "none at 32x32; 28x28 padded with black to 32x32"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.hash = features_hash()[:12]
+        self.device = torch.device(device)
+        self._classifier = load_classifier(device)
+
+    def __call__(self, images: Tensor) -> Features:
+        """uint8 (B, 1, 32, 32) or (B, 1, 28, 28), black = 0 -> vectors (B, 64), logits (B, 10).
+
+        Raises:
+            ValueError: for images of another type or shape.
+        """
+        check_pixels(images)
+        if images.shape[1:] == (1, 28, 28):
+            images = F.pad(images, (2, 2, 2, 2))
+        if tuple(images.shape[1:]) != IMAGE_SHAPE:
+            raise ValueError(
+                f"the shipped classifier takes grey images (B, 1, 28, 28) or (B, 1, 32, 32), not {tuple(images.shape)}"
+                "; for others take Inception"
+            )
+        with plain_float32(self.device):
+            vectors = self._classifier.features(images.to(self.device, torch.float32) * (2 / 255) - 1)
+            return Features(vectors, self._classifier.head(vectors))

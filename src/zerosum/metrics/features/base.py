@@ -1,0 +1,46 @@
+"""What measures see of images: an extractor turns 8-bit pixels into feature vectors, and some into class logits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class Features(NamedTuple):
+    """What an extractor saw in a batch of images.
+
+    Attributes:
+        vectors: (B, D) float32.
+        logits: (B, K) float32, or ``None`` where the extractor is no classifier.
+    """
+
+    vectors: Tensor
+    logits: Tensor | None
+
+
+class Extractor(Protocol):
+    """A frozen network with all that must be known to repeat its work.
+
+    Called with uint8 images (B, C, H, W), it returns :class:`Features`, computed in float32, the same for an image
+    whatever batch it comes in (to rounding).
+    """
+
+    @property
+    def name(self) -> str:
+        """For people and protocols, e.g. ``"inception"``."""
+
+    @property
+    def hash(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the weights."""
+
+    @property
+    def resize(self) -> str:
+        """How images reach the size that the network takes, e.g. ``"tensorflow bilinear to 299"``, or ``"none"``."""
+
+    @property
+    def dimensions(self) -> int:
+        """D, the length of a feature vector."""
+
+    def __call__(self, images: Tensor) -> Features:
+        """uint8 images (B, C, H, W) -> features; raises ``ValueError`` for images that it does not take."""

@@ -1,0 +1,58 @@
+"""What frozen feature networks share: the images they take, and arithmetic that no setting of the caller changes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.backends import cudnn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@contextlib.contextmanager
+def plain_float32(device: torch.device) -> Iterator[None]:
+    """No gradients, no autocast, no TF32, no algorithm picked by a race."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if device.type == "cuda":
+            stack.enter_context(cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
+        yield
+
+
+def freeze(network: Network, device: torch.device) -> Network:
+    """Evaluation mode, no gradients, on its device, with the channels of a pixel side by side in memory (faster)."""
+    frozen = network.eval().requires_grad_(False).to(device)
+    moved: Network = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def side_by_side(images: Tensor) -> Tensor:
+    """(B, C, H, W), the same values, laid out in memory as :func:`freeze` does."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def check_pixels(images: Tensor) -> None:
+    """Refuse what is not a batch of 8-bit grey or RGB images.
+
+    Raises:
+        ValueError: unless ``images`` is uint8 (B, 1 or 3, H, W) and holds at least one image and one pixel.
+    """
+    if images.dtype != torch.uint8:
+        raise ValueError(
+            f"images must be uint8, 0 to 255, not {images.dtype}; for x in [-1, 1] take "
+            "((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)"
+        )
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images must be (B, 1, H, W) grey or (B, 3, H, W) RGB, not {tuple(images.shape)}")
+    if not images.numel():
+        raise ValueError(f"there is no image in a batch of shape {tuple(images.shape)}")
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """(B, 1 or 3, H, W) -> (B, 3, H, W); grey is repeated."""
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

@@ -1,0 +1,76 @@
+"""The classifier that names the modes of stacked digits: it reads one channel, a grey digit of 32x32, at a time.
+
+``tools/train_digit_classifier.py`` trains it on scikit-learn's digits and writes ``stacked_classifier.safetensors``
+beside this file; what was measured then (command, held-out accuracy, seed, counts) stands in that file's header:
+:func:`digit_classifier_record`.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).with_name("stacked_classifier.safetensors")
+IMAGE_SHAPE = (1, 32, 32)
+DIGITS = 10
+
+
+def _block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """Convolution of stride 2, batch normalisation, ReLU."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class DigitClassifier(nn.Module):
+    """Three convolutions of stride 2 and one linear layer on the 4x4 positions that are left.
+
+    ``forward``: images (B, 1, 32, 32) in [-1, 1], black = -1 -> logits (B, 10).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(_block(1, 16, 5), _block(16, 32, 3), _block(32, 64, 3), nn.Flatten())
+        self.head = nn.Linear(64 * 4 * 4, DIGITS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, 10) of images (B, 1, 32, 32) in [-1, 1].
+
+        Raises:
+            ValueError: if the images are not 1x32x32.
+        """
+        if images.ndim != 4 or tuple(images.shape[1:]) != IMAGE_SHAPE:
+            raise ValueError(f"the digit classifier takes images (B, 1, 32, 32), not {tuple(images.shape)}")
+        logits: Tensor = self.head(self.trunk(images))
+        return logits
+
+
+@cache
+def digit_classifier_hash() -> str:
+    """SHA-256 of the weights file, 64 hexadecimal digits; protocols print the first 12."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+
+def digit_classifier_record() -> dict[str, str]:
+    """What the weights file says of itself: the command that made it, held-out accuracy, seed, counts, versions."""
+    with safe_open(WEIGHTS, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+@cache
+def load_digit_classifier(device: str = "cpu") -> DigitClassifier:
+    """The shipped classifier in evaluation mode, float32, frozen; one copy per device, shared by all callers.
+
+    Raises:
+        FileNotFoundError: if the weights file is missing from the installation.
+        RuntimeError: if the weights do not fit the network.
+    """
+    with safe_open(WEIGHTS, framework="pt") as file:
+        weights = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
+    classifier = DigitClassifier()
+    # Counters of batches are not stored, as evaluation never reads them: the network's own zeros stay.
+    counters = {name: buffer for name, buffer in classifier.named_buffers() if name.endswith("num_batches_tracked")}
+    classifier.load_state_dict(weights | counters)
+    return classifier.requires_grad_(False).eval().to(device)

@@ -1,0 +1,219 @@
+"""Published weights: found on this machine or downloaded, checked, and read without running any code from the file."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from zerosum.data import cache
+from zerosum.data.progress import progress
+
+VARIABLE = "ZEROSUM_WEIGHTS"
+"""Environment variable: a folder with weights."""
+TIMEOUT = 30.0
+"""Seconds without an answer after which a download is given up."""
+
+
+class WeightsError(ValueError):
+    """A file with weights is missing, damaged, refused or another than the expected one; the message says what to do.
+
+    ``ValueError`` is its base, so a caller that only knows of bad input needs no other clause.
+    """
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights that somebody publishes.
+
+    Attributes:
+        url: where.
+        sha256: the first digits of its SHA-256, at least 8.
+        aliases: other names under which the same file is published.
+    """
+
+    url: str
+    sha256: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file name."""
+        return self.url.rpartition("/")[2]
+
+
+def locate(file: Published, path: str | Path | None = None, *, show_progress: bool = True) -> Path:
+    """The path of a published file on this machine.
+
+    ``path`` is taken when given, and may be any file of the same layout. Otherwise the file is looked for by its
+    name, and must have its published checksum: in ``$ZEROSUM_WEIGHTS``, in the cache folder
+    (``$ZEROSUM_CACHE/weights``), where ``torch.hub`` keeps its downloads; then it is downloaded into the cache.
+
+    Args:
+        file: what is wanted.
+        path: a file, or a folder that holds one under its published name.
+        show_progress: show a bar while downloading.
+
+    Raises:
+        WeightsError: it is nowhere and cannot be downloaded, or what was found has another checksum.
+    """
+    if path is not None:
+        return _given(file, Path(path).expanduser())
+    own = cache.root() / "weights"
+    for place in _places(own):
+        for name in (file.name, *file.aliases):
+            if (place / name).is_file():
+                _check(file, place / name, "Delete it, and it will be downloaded again.")
+                return place / name
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        return _download(file, own, show_progress)
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+        raise WeightsError(
+            f"{file.name} is not on this machine and could not be downloaded ({error}). Get it from {file.url} on a "
+            f"machine with a network and put it into {own}, or into any folder named by ${VARIABLE}."
+        ) from error
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file or of a PyTorch checkpoint, on the CPU.
+
+    Raises:
+        WeightsError: the file is damaged, or holds anything but tensors by name; code in it is never run.
+    """
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a whole safetensors file ({error}). Get it again.") from error
+    if not isinstance(content, dict) or not content:
+        raise WeightsError(f"{path} holds {type(content).__name__}, not tensors by name: save a flat state_dict().")
+    for name, value in content.items():
+        plain = type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided and not value.is_quantized
+        if not isinstance(name, str) or not plain:
+            raise WeightsError(
+                f"{path} is refused: {name!r} is {type(value).__name__}, and only a flat dictionary of plain tensors "
+                "is taken. Save the network's state_dict() alone."
+            )
+    return {name: value.detach() for name, value in content.items()}
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: str, expected: str) -> None:
+    """Give a network (which may be on the meta device) its weights, as float32.
+
+    Counters of batches (``num_batches_tracked``), which evaluation never reads, may be there or not.
+
+    Args:
+        network: its state dictionary says which names and shapes are needed.
+        tensors: the weights; tensors beyond those needed are refused.
+        source: the file they came from, for messages.
+        expected: the file that should have been given, for messages.
+
+    Raises:
+        WeightsError: names or shapes differ, or a weight is not a finite floating-point number.
+    """
+    needed = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    differences = {
+        "missing": [name for name in needed if name not in found],
+        "unknown": [name for name in found if name not in needed],
+        "of another shape": [n for n in needed if n in found and tuple(found[n].shape) != needed[n]],
+    }
+    if any(differences.values()):
+        what = "; ".join(f"{kind}: {_some(names)}" for kind, names in differences.items() if names)
+        raise WeightsError(f"{source} does not hold the weights of {expected} ({what}). Give the file {expected}.")
+    bad = [name for name, value in found.items() if not value.is_floating_point() or not value.isfinite().all()]
+    if bad:
+        raise WeightsError(f"{source} is damaged: not finite numbers in {_some(bad)}. Get {expected} again.")
+    network.load_state_dict({name: value.to(torch.float32) for name, value in found.items()}, assign=True)
+
+
+def weights_hash(tensors: Mapping[str, Tensor]) -> str:
+    """The first 12 digits of the SHA-256 over names, types, shapes and values: the same whatever file held them."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:12]
+
+
+def _given(file: Published, path: Path) -> Path:
+    if path.is_dir():
+        path = path / file.name
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist. Get {file.name} from {file.url} and give its path.")
+    if file.sha256[:8] in path.name:  # it says that it is the published one
+        _check(file, path, f"Get it again from {file.url}.")
+    return path
+
+
+def _places(own: Path) -> Iterator[Path]:
+    if folder := os.environ.get(VARIABLE):
+        yield Path(folder).expanduser()
+    yield own
+    yield Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _check(file: Published, path: Path, advice: str) -> None:
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(file.sha256):
+        raise WeightsError(
+            f"{path} is not the published {file.name}: its SHA-256 starts with {found[:8]}, not {file.sha256[:8]}. "
+            f"{advice}"
+        )
+
+
+def _download(file: Published, folder: Path, show_progress: bool) -> Path:
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
+    temporary, final = Path(name), folder / file.name
+    try:
+        with os.fdopen(handle, "wb") as out, urlopen(file.url, timeout=TIMEOUT) as response:
+            length = response.headers.get("Content-Length")
+            with progress(int(length) if length else None, f"downloading {file.name}", show_progress) as advance:
+                while block := response.read(1 << 18):
+                    out.write(block)
+                    advance(len(block))
+        _check(file, temporary, f"{file.url} sent something else, or not all of it. Try again, or later.")
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return final
+
+
+def _unpickled(path: Path) -> object:
+    """The content of a PyTorch checkpoint, by the reader that builds tensors and plain containers and nothing else."""
+    try:
+        content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is refused: it holds more than tensors ({_brief(error)}), and reading it would run "
+            "code from the file. Give a file with a plain state_dict(), or a .safetensors file."
+        ) from error
+    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a PyTorch file of tensors ({_brief(error)}). TorchScript archives are not "
+            "taken; otherwise the file is damaged: get it again."
+        ) from error
+    return content
+
+
+def _brief(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _some(names: list[str]) -> str:
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + rest

@@ -1,0 +1,63 @@
+"""Improved precision and recall: how much of each set lies in k-nearest-neighbour balls around the other."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zerosum.metrics.neighbours import MEMORY_MIB, Balls, check_features, hits, nearest
+
+
+class PrecisionRecall(NamedTuple):
+    """Shares of samples, 0 to 1.
+
+    Attributes:
+        precision: share of generated samples in at least one ball around a real sample.
+        recall: share of real samples in at least one ball around a generated sample.
+    """
+
+    precision: float
+    recall: float
+
+
+def check_reference(real: Tensor, fake: Tensor, *, k: int) -> None:
+    """Refuse real and generated features of which k-nearest-neighbour balls around the real ones say nothing.
+
+    Raises:
+        ValueError: as ``neighbours.check_features``; for k < 1; for real features that are all equal.
+    """
+    check_features(real, fake)
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    if len(real) > 1 and torch.equal(real.detach().amin(0), real.detach().amax(0)):
+        raise ValueError(
+            "all real features are equal, so every distance is 0: check the images and the feature network"
+        )
+
+
+def share_inside(per_point: Tensor) -> float:
+    """Share of points that lie in at least one ball, from the number of balls that hold each."""
+    return int((per_point > 0).sum()) / len(per_point)
+
+
+def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3, memory_mib: float = MEMORY_MIB) -> PrecisionRecall:
+    """Improved precision and recall; Kynkäänniemi et al. 2019, arXiv:1904.06991.
+
+    The ball of a sample reaches to its k-th nearest neighbour in its own set, itself not counted, and includes its
+    surface (``<=``). Copies count as neighbours, so copies in a set shrink its balls, never the other's.
+
+    Args:
+        real: features of real images (N, D), N > k.
+        fake: features of generated images (M, D), M > k.
+        k: which neighbour a ball reaches to. The paper takes 3, with 50,000 samples a side.
+        memory_mib: working memory in MiB, beside the features.
+
+    Raises:
+        ValueError: for features that cannot be compared (NaN, unlike dimensions...), a k that is too large for a set,
+            real features that are all equal, or too small a cap.
+    """
+    check_reference(real, fake, k=k)
+    radii = [nearest(features, k=k, memory_mib=memory_mib).squared[:, k - 1] for features in (real, fake)]
+    around_real, around_fake = ([Balls(squared, closed=True)] for squared in radii)
+    (of_real,), (of_fake,) = hits(real, fake, around_x=around_real, around_y=around_fake, memory_mib=memory_mib)
+    return PrecisionRecall(share_inside(of_real.per_point), share_inside(of_fake.per_point))

@@ -1,0 +1,191 @@
+"""Measures by name: known answers on real images, names, protocols, refusals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+from zerosum.data import load
+from zerosum.metrics.features.base import Features
+from zerosum.metrics.features.named import named
+from zerosum.metrics.images import ImageSet, eight_bit, of_data, of_generator
+from zerosum.metrics.measures import MEASURES, Options
+from zerosum.metrics.score import Score, differences
+from zerosum.metrics.side import Side, see
+from zerosum.metrics.suite import choose, evaluate_images
+
+COUNT = 1500
+
+
+def image_set(pixels: torch.Tensor, name: str = "made", labels: torch.Tensor | None = None) -> ImageSet:
+    return ImageSet(
+        name, "generated", name, tuple(pixels.shape[1:]), len(pixels), lambda s, n: pixels[s : s + n], labels
+    )
+
+
+class Means:
+    """An extractor whose features can be computed by hand: mean of each half of the image, in [0, 1]."""
+
+    name, hash, resize, dimensions = "inception", "0" * 12, "none", 2
+
+    def __call__(self, images: torch.Tensor) -> Features:
+        halves = images.float().div(255).flatten(2).mean(1).unflatten(1, (2, -1)).mean(2)
+        return Features(halves, 10 * halves)
+
+
+@pytest.fixture(scope="module")
+def halves() -> tuple[ImageSet, ImageSet]:
+    first, second = load("fashion-mini").split_halves()
+    return of_data(first, COUNT), of_data(second, COUNT)
+
+
+def values(names: list[str], real: ImageSet, fake: ImageSet, **options: object) -> dict[str, Score]:
+    extractor = named("shipped", real.shape)
+    return {s.name.split("_")[0]: s for s in evaluate_images(names, real, fake, extractor, Options(**options))}
+
+
+def test_lost_classes_lower_recall_and_coverage_and_not_precision(halves) -> None:
+    real, fake = halves
+    kept = fake.pixels()[fake.labels < 5]
+    whole, lost = values(["pr", "dc"], real, fake), values(["pr", "dc"], real, image_set(kept))
+    assert lost["recall"].value < whole["recall"].value - 0.25
+    assert lost["coverage"].value < whole["coverage"].value - 0.25
+    assert lost["precision"].value > whole["precision"].value - 0.05
+    # The bootstrap interval of a share p of n is about p +- 1.96 sqrt(p (1 - p) / n).
+    p, n = lost["recall"].value, real.count
+    for side, end in ((-1, "low"), (1, "high")):
+        assert lost["recall"].details[end] == pytest.approx(p + side * 1.96 * (p * (1 - p) / n) ** 0.5, abs=0.006)
+
+
+def test_blur_of_half_the_images_lowers_precision_and_not_recall(halves) -> None:
+    # Half: where all are blurred no generated sample is left near a real one, and recall falls as well.
+    real, fake = halves
+    sharp, soft = fake.pixels()[COUNT // 2 :], fake.pixels()[: COUNT // 2, 0].numpy()
+    blurred = np.stack([np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1.5))) for x in soft])
+    mixed = image_set(torch.cat([torch.from_numpy(blurred)[:, None], sharp]))
+    whole, half = values(["pr", "dc"], real, fake), values(["pr", "dc"], real, mixed)
+    assert half["precision"].value < whole["precision"].value - 0.2
+    assert half["density"].value < whole["density"].value - 0.2
+    assert half["recall"].value > whole["recall"].value - 0.05
+
+
+def test_a_generator_that_stores_its_training_set_is_caught(halves) -> None:
+    train, fresh = halves
+    extractor = named("shipped", train.shape)
+    held_out = Side(of_data(load("fashion-mnist", split="test"), COUNT), extractor, frozenset({"vectors"}))
+    stored = image_set(train.pixels()[torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))])
+    copies = values(["copying", "fid"], train, stored, held_out=held_out)
+    honest = values(["copying", "fid"], train, fresh, held_out=held_out)
+    assert copies["copying"].details["flagged"] == 1
+    assert copies["copying"].details["duplicates"] == 1
+    assert honest["copying"].details["flagged"] == 0
+    assert copies["fd"].value < honest["fd"].value  # the distance calls the thief the better one
+
+
+def test_each_measure_states_what_it_read() -> None:
+    real, fake = (of_data(half, 100) for half in load("fashion-mini").split_halves())
+    found = values(["fid", "is", "swd", "kid"], real, fake, seed=3)
+    for score in found.values():
+        assert score.protocol["samples"] == 100
+        assert score.protocol["seed"] == 3
+    assert found["fd"].protocol["reference_fingerprint"] == real.fingerprint
+    assert found["fd"].protocol["features_hash"] == "cf580347b1c0"
+    assert "reference" not in found["is"].protocol
+    assert "features" not in found["swd"].protocol
+    other = values(["fid"], of_data(load("fashion-mini"), 99), fake, seed=4)["fd"]
+    assert differences(found["fd"], other).keys() >= {"reference_count", "reference_fingerprint"}
+
+
+def test_numbers_bear_published_names_on_published_features_only() -> None:
+    pixels = torch.randint(256, (40, 1, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    a, b = image_set(pixels[:20], "a"), image_set(pixels[20:], "b")
+    extractor = Means()
+    named_plainly = [s.name for s in evaluate_images(["fid", "is"], a, b, extractor, Options())]
+    assert named_plainly == ["fid", "is"]
+    extractor.name = "mine"
+    assert [s.name for s in evaluate_images(["fid", "is"], a, b, extractor, Options())] == ["fd_mine", "is_mine"]
+
+
+def test_the_distance_is_that_of_the_features() -> None:
+    from scipy.linalg import sqrtm
+
+    rng = np.random.default_rng(0)
+    sets = [torch.from_numpy(rng.integers(0, high, (50, 1, 4, 4), dtype=np.uint8)) for high in (256, 128)]
+    score = next(evaluate_images(["fid"], *(image_set(s, str(i)) for i, s in enumerate(sets)), Means(), Options()))
+    a, b = (np.stack([s.numpy()[:, 0, :2].mean((1, 2)), s.numpy()[:, 0, 2:].mean((1, 2))], 1) / 255 for s in sets)
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca + cb - 2 * np.real(sqrtm(ca @ cb)))
+    assert score.value == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_change_nothing_and_nothing_unread_is_kept(halves) -> None:
+    real, _ = halves
+    extractor = named("shipped", real.shape)
+    fresh = image_set(real.pixels())
+    by_100 = see(fresh, extractor, reads=frozenset({"vectors"}), batch=100)
+    by_999 = see(fresh, extractor, batch=999)
+    torch.testing.assert_close(by_100.moments.scatter, by_999.moments.scatter, rtol=1e-6, atol=1e-6)
+    assert by_100.vectors.shape == (COUNT, 64)
+    assert by_999.vectors is by_999.logits is by_100.logits is None
+
+
+def test_features_of_real_images_are_computed_once(halves, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
+    real, _ = halves
+    first = see(real, named("shipped", real.shape), reads=frozenset({"vectors", "logits"}))
+
+    class Blind(type(named("shipped", real.shape))):
+        def __call__(self, images: torch.Tensor) -> Features:
+            raise AssertionError("looked again")
+
+    again = see(real, Blind(), reads=frozenset({"vectors", "logits"}))
+    assert (first.vectors == again.vectors).all()
+    assert (first.logits == again.logits).all()
+
+
+def test_a_generator_and_its_files_have_equal_pixels() -> None:
+    made = torch.rand(7, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2.2 - 1.1
+    found = of_generator(lambda start, n: made[start : start + n], (1, 8, 8), 7, name="g", fingerprint="f")
+    by_hand = ((made.clamp(-1, 1).double() + 1) * 127.5).round().to(torch.uint8)
+    assert (found.pixels() == by_hand).all()
+    assert (torch.cat(list(found.batches(3))) == by_hand).all()
+    assert eight_bit(torch.tensor([-1.0, 1.0])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["fidd"], "no measure 'fidd'. Did you mean 'fid'?"),
+        ([], "name at least one measure"),
+    ],
+)
+def test_names_that_do_not_exist(names: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        choose(names)
+
+
+def test_what_cannot_be_measured_says_why(halves) -> None:
+    real, fake = halves
+    unlabelled = image_set(fake.pixels())
+    small = image_set(torch.zeros(5, 1, 16, 16, dtype=torch.uint8), "small")
+    for names, other, message in (
+        (["fid"], small, "small has images of 1x16x16, .* of 1x32x32"),
+        (["intra-fid"], unlabelled, "made has no labels"),
+        (["copying"], fake, "--held-out"),
+        (["cas"], fake, "--held-out"),
+        (["modes"], fake, "stacked-digits"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            values(names, real, other)
+    with pytest.raises(ValueError, match="has 1 image"):
+        image_set(torch.zeros(1, 1, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="fewer than the 20,000 asked for"):
+        of_data(load("fashion-mini"), 20_000)
+    with pytest.raises(ValueError, match="Did you mean 'inception'"):
+        named("inceptoin", (3, 32, 32))
+
+
+def test_every_measure_has_a_line_for_people() -> None:
+    assert all(len(measure.summary) > 20 for measure in MEASURES.values())

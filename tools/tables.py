@@ -72,5 +72,5 @@ def machine() -> str:
     native = "native" if torch.cpu._is_avx512_bf16_supported() else "no native"
     return (
         f"{cpu}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, {native} bf16; torch "
-        f"{torch.__version__}, Python {platform.python_version()}; {SIDE_BY_SIDE} runs side by side, one thread each"
+        f"{torch.__version__}, Python {platform.python_version()}"
     )

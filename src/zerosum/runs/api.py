@@ -21,6 +21,7 @@ from zerosum.runs.folder import RunFolder
 from zerosum.runs.log import display_for
 from zerosum.runs.loop import Outcome, Run, Stop, begin, phase_of, sampler_of
 from zerosum.runs.sampler import Sampler
+from zerosum.runs.scoring import check
 from zerosum.runs.settings import SAFE, Settings
 from zerosum.runs.setup import Setup, build
 
@@ -54,6 +55,7 @@ def train(
         NonFiniteLoss: a loss became nan; earlier checkpoints are kept.
     """
     setup = build(recipe, arguments, settings or Settings(), progress=progress and parallel.rank() == 0)
+    check(setup)
     if parallel.rank() == 0:
         folder = RunFolder.create(setup.settings.out, recipe, setup.settings.data)
         folder.write_record(record_of(setup))
@@ -92,6 +94,7 @@ def resume(
             f"{setup.settings.data} is not what {path} was trained on: its content has changed since "
             f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]})"
         )
+    check(setup)
     if changes and parallel.rank() == 0:
         folder.write_record({**record, **_choices(setup)})
     return _play(setup, folder, progress=progress, stop=stop, resumed=True)

@@ -7,7 +7,6 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -18,8 +17,10 @@ from zerosum.core.dynamics import alternating
 from zerosum.core.game import Game, Said, State, carry, start
 from zerosum.core.train import train
 from zerosum.metrics.evaluate import evaluate
+from zerosum.metrics.measures import higher_is_better
 from zerosum.metrics.score import Score
 from zerosum.recipe import UsageError
+from zerosum.runs import scoring
 from zerosum.runs.folder import RunFolder
 from zerosum.runs.log import Display, Logger, Means, rows_of
 from zerosum.runs.pictures import scatter, sheet
@@ -29,7 +30,6 @@ from zerosum.runs.setup import Batches, Setup
 SAVE_SECONDS = 300.0  # a checkpoint at least this often
 SHOWN = 64  # images on a contact sheet
 SHOWN_POINTS = 2_000
-HIGHER_IS_BETTER = frozenset({"modes"})
 
 
 class Stop:
@@ -234,10 +234,11 @@ class Run:
         if known:  # before this run was stopped and resumed
             return [Score.from_json(json.dumps(score)) for score in known]
         settings = self.setup.settings
-        extra: dict[str, Any] = {"ema": settings.ema, "precision": "bf16" if self.setup.autocast else "float32"}
-        sampler = self.sampler().with_seed(settings.seed + 1)
+        seed, extra = settings.seed + 1, scoring.facts(self.setup)
+        sampler = self.sampler().with_seed(seed)
         try:
-            scores = evaluate(sampler, self.setup.data, seed=settings.seed + 1, device=self.setup.device, extra=extra)
+            scores = evaluate(sampler, self.setup.data, seed=seed, device=self.setup.device, extra=extra)
+            scores += scoring.further(sampler, self.setup, self.step, seed)
         except ValueError as error:
             raise UsageError(f"step {self.step:,} was saved but cannot be scored: {error}") from error
         with self.folder.scores.open("a") as rows:
@@ -255,7 +256,7 @@ class Run:
         path, file = self.folder.checkpoint_for(self.step), self.folder.states / "best.json"
         if not path.is_dir():
             return
-        sign = -1 if score.name in HIGHER_IS_BETTER else 1
+        sign = -1 if higher_is_better(score.name) else 1
         best = json.loads(file.read_text())["value"] if file.exists() else None
         if best is None or sign * score.value < sign * best:
             self.folder.mark_best(path, score.name, score.value)

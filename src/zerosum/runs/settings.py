@@ -31,6 +31,9 @@ class Settings:
         save_every: iterations between checkpoints; 0: ten in all, and one every five minutes.
         eval_every: iterations between scores; 0: at the end only.
         eval_start: also score the untrained generator.
+        metrics: further scores, names with commas between such as kid,pr; `zerosum eval --metrics help any` lists them.
+        features: what these see images through: auto, inception, inception-clean, vgg16, shipped or FILE.onnx.
+        eval_count: generated images for these; 0: as many as there are real ones, 50,000 at most.
     """
 
     data: str = "fashion-mini"
@@ -48,9 +51,12 @@ class Settings:
     save_every: int = 0
     eval_every: int = 0
     eval_start: bool = False
+    metrics: str = ""
+    features: str = "auto"
+    eval_count: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "sample_every", "save_every", "eval_every"):
+        for name in ("log_every", "sample_every", "save_every", "eval_every", "eval_count"):
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be 0 or more, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
@@ -63,6 +69,7 @@ class Settings:
 
 # Settings that do not change what is learnt: a resumed run may have others.
 SAFE = frozenset({"out", "minutes", "log_every", "sample_every", "save_every", "eval_every", "eval_start"})
+SAFE |= frozenset({"metrics", "features", "eval_count"})
 
 
 def device_for(settings: Settings) -> torch.device:

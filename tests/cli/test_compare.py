@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from zerosum.metrics.score import Score
+
+
+def scores_file(path: Path, *found: tuple[str, float, dict]) -> Path:
+    path.write_text("".join(Score(name, value, protocol).to_json() + "\n" for name, value, protocol in found))
+    return path
+
+
+def test_a_table_of_means_over_seeds(zerosum, tmp_path: Path) -> None:
+    common = {"samples": 10}
+    a = scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {**common, "seed": 0}), ("fid", 3.0, {**common, "seed": 1}))
+    b = scores_file(tmp_path / "b.jsonl", ("fid", 5.0, {**common, "seed": 7}), ("kid", 1.0, common))
+    said = zerosum("compare", a, b)
+    assert said.code == 0
+    assert [line.split() for line in said.out.splitlines()] == [
+        ["fid"],
+        ["a.jsonl", "2", "±", "1.4", "(2)"],  # standard deviation of 1 and 3: sqrt(2)
+        ["b.jsonl", "5"],
+    ]
+
+
+def test_unlike_protocols_are_refused_with_the_differences(zerosum, tmp_path: Path) -> None:
+    a = scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {"samples": 10, "ema": 0.0}))
+    b = scores_file(tmp_path / "b.jsonl", ("fid", 5.0, {"samples": 20, "ema": 0.9}))
+    said = zerosum("compare", a, b)
+    assert said.code == 1
+    assert "samples: 10 against 20" in said.err
+    assert "ema: 0.0 against 0.9" in said.err
+    assert zerosum("compare", a, b, "--across", "ema").code == 1
+    allowed = zerosum("compare", a, b, "--across", "ema,samples")
+    assert allowed.code == 0
+    assert "measured across ema: 0.0 and 0.9" in allowed.out
+
+
+def test_runs_have_curves(zerosum, image_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "curves.png"
+    said = zerosum("compare", image_run, image_run, "--metrics", "fd_fashion", "--out", out)
+    rows = [json.loads(line) for line in (image_run / "scores.jsonl").read_text().splitlines()]
+    found = [(row["step"], row["score"]["value"]) for row in rows if row["score"]["name"] == "fd_fashion"]
+    assert said.code == 0
+    assert len({step for step, _ in found}) > 1, "the run is scored at its start too"
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert said.out.splitlines()[1].split()[1] == f"{found[-1][1]:.4g}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a.jsonl"], "at least two"),
+        (["a.jsonl", "none"], "none is not a run"),
+        (["a.jsonl", "empty.jsonl"], "empty.jsonl has no scores yet"),
+        (["a.jsonl", "c.jsonl"], "there is no score that all have (a.jsonl: fid; c.jsonl: kid)"),
+        (["a.jsonl", "a.jsonl", "--metrics", "kid"], "a.jsonl, a.jsonl has no score 'kid'; all have: fid"),
+        (["a.jsonl", "odd.jsonl"], "not a score"),
+    ],
+)
+def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: str) -> None:
+    scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {}))
+    scores_file(tmp_path / "c.jsonl", ("kid", 1.0, {}))
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "odd.jsonl").write_text('{"name": "fid"}\n')
+    paths = [str(tmp_path / word) if word.endswith((".jsonl", "none")) else word for word in words]
+    said = zerosum("compare", *paths)
+    assert said.code == 1
+    assert message in said.err

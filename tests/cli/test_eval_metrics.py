@@ -1,0 +1,122 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zerosum.metrics.measures import MEASURES
+
+pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
+
+
+def value(out: str, name: str) -> str:
+    return next(line.split()[1] for line in out.splitlines() if line.split()[0] == name)
+
+
+def test_a_generator_and_a_folder_of_its_samples_score_alike(zerosum, runs, image_run: Path, tmp_path: Path) -> None:
+    asked = ("--metrics", "fid,pr", "--features", "shipped")
+    of_run = zerosum("eval", image_run, *asked, "--count", 40, "--seed", 3)
+    assert of_run.code == 0
+    assert zerosum("sample", image_run, "--seed", 3, "--count", 40, "--out", tmp_path / "made/").code == 0
+    kept = tmp_path / "scores.jsonl"
+    of_files = zerosum("eval", tmp_path / "made", "--against", f"npz:{runs.pixels}", *asked, "--out", kept)
+    assert of_files.code == 0
+    for name in ("fd_shipped", "precision_shipped", "recall_shipped"):
+        assert value(of_run.out, name) == value(of_files.out, name)
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["name"] for row in rows] == ["fd_shipped", "precision_shipped", "recall_shipped"]
+    assert rows[0]["protocol"]["sample_kind"] == "files"
+    assert rows[0]["protocol"]["reference_count"] == 80
+
+
+def test_scores_of_a_run_are_kept_with_it(zerosum, image_run: Path) -> None:
+    before = len((image_run / "scores.jsonl").read_text().splitlines())
+    said = zerosum("eval", image_run, "--metrics", "is", "--count", 30, "--repeats", 2)
+    assert said.code == 0
+    rows = [json.loads(line) for line in (image_run / "scores.jsonl").read_text().splitlines()][before:]
+    assert [row["score"]["name"] for row in rows] == ["is_shipped"] * 2
+    assert [row["score"]["protocol"]["seed"] for row in rows] == [1, 2]
+    assert "over 2 seeds" in said.out
+    assert "is_shipped" in (image_run / "report.html").read_text()
+
+
+def test_files_of_another_size_are_resized_and_that_is_said(zerosum, runs, tmp_path: Path) -> None:
+    folder = tmp_path / "big"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    said = zerosum("eval", folder, "--against", f"npz:{runs.pixels}", "--metrics", "fid")
+    assert said.code == 0
+    assert "12 of 12 images are smaller than 32 x 32" in said.err or "enlarged" in said.err
+    assert "12 files" in said.out
+
+
+def test_help_lists_the_measures(zerosum) -> None:
+    said = zerosum("eval", "any", "--metrics", "help")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()] == list(MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--metrics", "fid"], "name the real ones with --against"),
+        (["--against", "fashion-mini", "--repeats", "2"], "--repeats draws samples anew"),
+        (["--against", "fashion-mini", "--metrics", "fdi"], "Did you mean 'fid'"),
+        (["--against", "fashion-mini", "--features", "vgg"], "Did you mean 'vgg16'"),
+        (["--against", "fashion-mini", "--features", "none.onnx"], "none.onnx"),
+        (["--against", "fashion-mini", "--metrics", "copying"], "--held-out"),
+        (["--against", "fashion-mini", "--count", "3"], "has 2 images, fewer than the 3"),
+        (["--against", "ring"], "ring has no images"),
+        (["--against", "nowhere"], "There is no source 'nowhere'"),
+    ],
+)
+def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: str) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for i in range(2):
+        Image.new("L", (32, 32), 100 * i).save(folder / f"{i}.png")
+    said = zerosum("eval", folder, *words)
+    assert said.code == 1
+    assert message in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_empty_folder_is_no_set_of_images(zerosum, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    said = zerosum("eval", tmp_path / "none", "--against", "fashion-mini")
+    assert said.code == 1
+    assert "the folder holds no images" in said.err
+
+
+def test_training_computes_further_scores_with_the_same_code(zerosum, runs, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["--data", f"npz:{runs.pixels}", "--width", 4, "--latent", 8, "--batch-size", 8, "--steps", 2, "--out", out]
+    said = zerosum("train", "dcgan", *words, "--metrics", "is,kid", "--eval-count", 40)
+    assert said.code == 0
+    found = {row["score"]["name"]: row["score"] for row in map(json.loads, (out / "scores.jsonl").open())}
+    assert {"is_shipped", "kid_shipped"} <= found.keys()
+    again = zerosum("eval", out, "--metrics", "is,kid", "--count", 40)
+    assert value(again.out, "kid_shipped") == value(said.out, "kid_shipped")
+    last = json.loads((out / "scores.jsonl").read_text().splitlines()[-1])["score"]
+    assert last["protocol"] == found["kid_shipped"]["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ("kidd", "--metrics: there is no measure 'kidd'. Did you mean 'kid'"),
+        ("copying", "--metrics copying needs held-out images"),
+        ("intra-fid", "needs labelled data and a recipe that generates by label"),
+    ],
+)
+def test_metrics_that_could_not_be_computed_are_refused_before_training(
+    zerosum, runs, tmp_path: Path, metrics: str, message: str
+) -> None:
+    words = ["--data", f"npz:{runs.pixels}", "--batch-size", 8, "--out", tmp_path / "run"]
+    said = zerosum("train", "dcgan", *words, "--metrics", metrics)
+    assert said.code == 1
+    assert message in said.err
+    assert not (tmp_path / "run").exists()

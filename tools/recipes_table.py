@@ -30,7 +30,8 @@ which is best. `cgan` also sees the labels.
 
 `fd_fashion` is the Fréchet distance in the features of the shipped classifier (5,000 generated against 5,000 real
 images, features {features}); it is not FID. Floor (real against real): {floor:.4f}. Untrained generators score
-about 64. Classes: how many of the ten have a share of 3% or more.
+about 64. Classes: how many of the ten have a share of 3% or more. One thread a
+run, two runs side by side.
 
 Machine: {machine}. Made by `python tools/recipes_table.py`.
 

@@ -20,7 +20,7 @@ ALLOWED = {
     "latent": {"core"},
     "recipe": {"core", "data"},
     "recipes": {"core", "recipe", *BUILDING_BLOCKS},
-    "runs": {"core", "recipe", "data", "metrics", "_version", ""},
+    "runs": {"core", "recipe", "data", "metrics", "latent", "_version", ""},
     "cli": {"core", "recipe", "data", "metrics", "runs", "latent", "_version", ""},
 }
 GAN_WORDS = re.compile(r"\b(wgan|dcgan|hinge|critic\(|sngan|began_)", re.I)

@@ -1,5 +1,6 @@
 """Measures by name: known answers on real images, names, protocols, refusals."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageFilter
 from zerosum.data import load
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.named import named
-from zerosum.metrics.images import ImageSet, eight_bit, of_data, of_generator
+from zerosum.metrics.images import ImageSet, Maker, eight_bit, of_data, of_generator
 from zerosum.metrics.measures import MEASURES, Options
 from zerosum.metrics.score import Score, differences
 from zerosum.metrics.side import Side, see
@@ -189,3 +190,72 @@ def test_what_cannot_be_measured_says_why(halves) -> None:
 
 def test_every_measure_has_a_line_for_people() -> None:
     assert all(len(measure.summary) > 20 for measure in MEASURES.values())
+
+
+def test_path_length_walks_among_the_latents_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Squared:
+        name, hash = "squared", "0"
+
+        def __call__(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return (a.double() - b.double()).square().flatten(1).sum(1)
+
+    monkeypatch.setattr("zerosum.metrics.measures.load_lpips", lambda device: Squared())
+
+    def generate(z: torch.Tensor) -> torch.Tensor:
+        return 0.5 * z.reshape(-1, 1, 16, 16)
+
+    def latents(n: int, rng: torch.Generator) -> torch.Tensor:
+        return torch.rand(n, 256, generator=rng, dtype=torch.float64) * 2 - 1
+
+    maker = Maker(generate, latents, lambda a, b, t: (1 - t) * a + t * b, "lerp", 1.0)
+    pixels = torch.zeros(400, 1, 16, 16, dtype=torch.uint8)
+    fake = replace(image_set(pixels), maker=maker)
+    score = next(evaluate_images(["ppl"], image_set(pixels), fake, Means(), Options()))
+    # |g(b) - g(a)|^2 = |b - a|^2 / 4, and each of the 256 squared differences of uniforms is 2/3 on average.
+    assert score.value == pytest.approx(256 * 2 / 3 / 4, rel=0.02)
+    assert score.protocol["path"] == "lerp"
+    assert score.protocol["distance"] == "squared 0"
+    with pytest.raises(ValueError, match="images have no latents"):
+        values(["ppl"], *(of_data(half, 10) for half in load("fashion-mini").split_halves()))
+
+
+def test_triangles_are_near_triangles_and_clothes_are_not() -> None:
+    triangles = of_data(load("triangles", split="test"), 12)
+    clothes = image_set(255 - of_data(load("fashion-mini"), 12).pixels())  # black on white, as triangles are
+    near = values(["polygons"], triangles, triangles)["polygon"]
+    far = values(["polygons"], triangles, clothes)["polygon"]
+    assert (near.name, near.value, far.value) == ("polygon_precision", 1.0, 0.0)
+    assert near.details["distance"] < 0.2 < 2 < far.details["distance"]
+
+
+def test_a_generator_of_one_triangle_recalls_that_one() -> None:
+    targets = load("triangles", split="test")
+    real = of_data(targets, 3)
+    only = real.pixels()[:1].float() / 127.5 - 1
+
+    def generate(z: torch.Tensor) -> torch.Tensor:
+        return only.to(z) + 0 * z.sum(1).reshape(-1, 1, 1, 1)
+
+    maker = Maker(generate, lambda n, rng: torch.rand(n, 2, generator=rng), lambda a, b, t: a, "lerp", 1.0)
+    fake = replace(image_set(real.pixels()[:1].expand(2, -1, -1, -1)), maker=maker)
+    found = {s.name: s.value for s in evaluate_images(["polygons"], real, fake, Means(), Options())}
+    assert found["polygon_precision"] == 1
+    assert found["polygon_recall"] == pytest.approx(1 / 3)
+    assert found["polygon_f1"] == pytest.approx(0.5)  # 2 * 1 * 1/3 / (4/3)
+
+
+@pytest.mark.parametrize(("recipe", "way", "bound"), [("dcgan", "lerp", 1.0), ("wgan-gp", "slerp", None)])
+def test_a_run_is_a_maker_of_its_samples(recipe: str, way: str, bound: float | None) -> None:
+    from zerosum import Settings
+    from zerosum.runs import scoring
+    from zerosum.runs.loop import begin, sampler_of
+    from zerosum.runs.setup import build
+
+    setup = build(recipe, {"width": 4, "batch_size": 4, "steps": 1}, Settings(data="fashion-mini"))
+    sampler = sampler_of(setup, begin(setup, setup.recipe.phases[0].game), 0)
+    fake = scoring.generated(sampler, setup, 0, 4)
+    assert (fake.maker.way, fake.maker.bound) == (way, bound)  # a uniform prior, and a normal one
+    z = sampler.latents(0, 4)[0].requires_grad_()
+    images = fake.maker.generate(z)
+    torch.testing.assert_close(images.detach(), sampler(0, 4))
+    assert torch.autograd.grad(images.square().sum(), z)[0].abs().sum() > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,24 @@ from zerosum.core.random import generator
 from zerosum.metrics.sampling import Sampler, draw, pieces
 
 SMALLEST = 2  # images below which no measure says anything
+
+
+class Maker(NamedTuple):
+    """The generator behind a set of samples, for measures that search or walk among its latents.
+
+    Attributes:
+        generate: latents (B, d) -> images (B, C, H, W) in [-1, 1], differentiable.
+        latents: ``(n, rng) -> (n, d)``.
+        path: ``(a, b, t) ->`` the point at t on the way from a to b.
+        way: what this way is called: ``"slerp"`` or ``"lerp"``.
+        bound: latents lie in [-bound, bound]; ``None`` for a prior without bounds.
+    """
+
+    generate: Callable[[Tensor], Tensor]
+    latents: Callable[[int, torch.Generator], Tensor]
+    path: Callable[[Tensor, Tensor, Tensor], Tensor]
+    way: str
+    bound: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +47,7 @@ class ImageSet:
         read: ``(start, n) -> uint8 (n, C, H, W)``.
         labels: int64 (N,) indices into ``classes``, or ``None``.
         classes: their names.
+        maker: the generator, where there is one and it takes latents alone.
     """
 
     name: str
@@ -39,6 +58,7 @@ class ImageSet:
     read: Callable[[int, int], Tensor] = field(repr=False)
     labels: Tensor | None = field(default=None, repr=False)
     classes: tuple[str, ...] = ()
+    maker: Maker | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.count < SMALLEST:
@@ -105,6 +125,7 @@ def of_generator(
     fingerprint: str,
     labels: Tensor | None = None,
     classes: tuple[str, ...] = (),
+    maker: Maker | None = None,
 ) -> ImageSet:
     """Samples 0 .. ``count`` - 1 of a generator, clamped to [-1, 1] and rounded to the 256 levels of a file.
 
@@ -118,13 +139,14 @@ def of_generator(
         fingerprint: of the weights, the seed, and whatever else the samples depend on.
         labels: class of each sample, where the generator was asked for one.
         classes: their names.
+        maker: the generator itself, for measures that need it.
     """
 
     def read(start: int, n: int) -> Tensor:
         found = [eight_bit(part) for part in draw(lambda i, m: sampler(start + i, m), n, shape)]
         return torch.cat(found)
 
-    return ImageSet(name, "generated", fingerprint, shape, count, read, labels, classes)
+    return ImageSet(name, "generated", fingerprint, shape, count, read, labels, classes, maker)
 
 
 def eight_bit(images: Tensor) -> Tensor:

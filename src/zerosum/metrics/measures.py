@@ -12,12 +12,15 @@ from zerosum.metrics import inception_score as scores_of_logits
 from zerosum.metrics.bootstrap import bootstrap_mean
 from zerosum.metrics.classification import classification_accuracy_score
 from zerosum.metrics.density_coverage import density_coverage
+from zerosum.metrics.features.vgg16 import load_lpips
 from zerosum.metrics.frechet import frechet_distance
 from zerosum.metrics.frechet_infinity import frechet_infinity
 from zerosum.metrics.intra_class import intra_class_distance
 from zerosum.metrics.kernel import kernel_distance
 from zerosum.metrics.memorisation import memorisation
 from zerosum.metrics.ms_ssim import diversity
+from zerosum.metrics.polygons import Inversion, measure_polygons
+from zerosum.metrics.ppl import perceptual_path_length
 from zerosum.metrics.prd import prd
 from zerosum.metrics.precision_recall import precision_recall
 from zerosum.metrics.score import Plain
@@ -29,7 +32,8 @@ from zerosum.metrics.two_sample import classifier_test, kernel_test, neighbour_t
 
 VECTORS, LOGITS = frozenset({"vectors"}), frozenset({"logits"})
 LABELS, HELD_OUT = frozenset({"labels"}), frozenset({"held-out"})
-RISING = ("modes", "is", "precision", "recall", "density", "coverage", "prd", "cas")
+RISING = ("modes", "is", "precision", "recall", "density", "coverage", "prd", "cas", "polygon")
+POLYGONS = 1_024  # images that are fitted: as many as the study took
 KERNEL_SAMPLES = 2_000  # a side: the permutation test of MMD holds the whole kernel matrix
 
 
@@ -206,6 +210,42 @@ def _copying(real: Side, fake: Side, o: Options) -> list[Found]:
     return [Found("copying_z", found.z, details, constants)]
 
 
+def _path_length(real: Side, fake: Side, o: Options) -> list[Found]:
+    maker = fake.images.maker
+    if maker is None:
+        raise ValueError("the path length needs a run whose generator takes latents alone: images have no latents")
+    distance = load_lpips(device=o.device)
+    found = perceptual_path_length(
+        maker.generate, maker.latents, distance, path=maker.path, seed=o.seed, pairs=fake.images.count, device=o.device
+    )
+    constants: dict[str, Plain] = {
+        "distance": f"{distance.name} {distance.hash}",
+        "epsilon": found.epsilon,
+        "sampling": found.sampling,
+        "path": maker.way,
+        "side": found.size,
+    }
+    return [Found("ppl", found.mean, {"deviation": found.deviation, "kept": found.kept}, constants)]
+
+
+def _polygons(real: Side, fake: Side, o: Options) -> list[Found]:
+    maker, test = fake.images.maker, (o.held_out or real).images
+    inversion = Inversion(maker.generate, maker.latents, bound=maker.bound) if maker else None
+    targets = test.read(0, min(POLYGONS, test.count)) if maker else None
+    images = fake.images.read(0, min(POLYGONS, fake.images.count))
+    found = measure_polygons(images, seed=o.seed, inversion=inversion, targets=targets, device=o.device)
+    constants: dict[str, Plain] = {
+        "delta": found.delta,
+        "settings": found.settings,
+        "polygons": found.images,
+        "targets": found.targets,
+    }
+    scores = [Found("polygon_precision", found.precision, {"distance": found.distance}, constants)]
+    if found.recall is not None and found.f1 is not None:
+        scores += [Found("polygon_recall", found.recall, {}, constants), Found("polygon_f1", found.f1, {}, constants)]
+    return scores
+
+
 def _modes(real: Side, fake: Side, o: Options) -> list[Found]:
     if tuple(fake.images.shape) != STACKED:
         raise ValueError(
@@ -240,6 +280,8 @@ MEASURES: dict[str, Measure] = {
     "ms-ssim": Measure("similarity of pairs of generated images (Odena 2017)", _diversity, published_on=None),
     "tests": Measure("two-sample tests: classifier, nearest neighbour, MMD", _two_sample, VECTORS),
     "copying": Measure("is the training set copied? with --held-out (Meehan 2020)", _copying, VECTORS, needs=HELD_OUT),
+    "ppl": Measure("perceptual path length of a run, by LPIPS (Karras 2019)", _path_length, published_on=None),
+    "polygons": Measure("distance to triangles, and back (Lucic 2018); on triangles", _polygons, published_on=None),
     "modes": Measure("modes of stacked digits and reverse KL (Metz 2017)", _modes, published_on=None),
 }
 

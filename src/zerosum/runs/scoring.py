@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from zerosum.data import load
 from zerosum.data.base import Data
 from zerosum.data.progress import progress
 from zerosum.data.sources import SOURCES
+from zerosum.latent.interpolate import lerp, slerp
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.features.named import named
-from zerosum.metrics.images import ImageSet, of_data, of_generator
+from zerosum.metrics.images import ImageSet, Maker, of_data, of_generator
 from zerosum.metrics.measures import Options
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain, Score
@@ -94,7 +96,23 @@ def generated(sampler: Sampler, setup: Setup, step: int, count: int) -> ImageSet
         fingerprint=hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest(),
         labels=labels,
         classes=tuple(setup.data.classes),
+        maker=_maker(sampler) if len(latents) == 1 else None,
     )
+
+
+def _maker(sampler: Sampler) -> Maker:
+    def generate(z: Tensor) -> Tensor:
+        images: Tensor = sampler.network(z)
+        return images.float()
+
+    def drawn(n: int, rng: torch.Generator) -> Tensor:
+        z = sampler.prior(n, rng)
+        assert isinstance(z, Tensor)  # or the set would have labels
+        return z
+
+    # A prior is bounded, and its walks are straight, if it is uniform; a normal one goes beyond 1 at once.
+    bounded = float(drawn(1_000, torch.Generator().manual_seed(0)).abs().max()) <= 1
+    return Maker(generate, drawn, *((lerp, "lerp", 1.0) if bounded else (slerp, "slerp", None)))
 
 
 def facts(setup: Setup) -> dict[str, Plain]:

@@ -239,6 +239,7 @@ def _polygons(real: Side, fake: Side, o: Options) -> list[Found]:
         "settings": found.settings,
         "polygons": found.images,
         "targets": found.targets,
+        "targets_fingerprint": test.fingerprint if targets is not None else None,
     }
     scores = [Found("polygon_precision", found.precision, {"distance": found.distance}, constants)]
     if found.recall is not None and found.f1 is not None:

@@ -92,19 +92,19 @@ def write(folder: Path, key: str, fill: Callable[["PixelFile"], Filled]) -> None
     with _disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        with _temporary(folder) as (path, file):
+        with temporary(folder) as (path, file):
             out = PixelFile(path, file)
             labels, classes, notes, skipped = fill(out)
             shape, fingerprint = out.finish(labels, classes)
             if labels is not None:
-                with _temporary(folder) as (labels_path, labels_file):
+                with temporary(folder) as (labels_path, labels_file):
                     np.save(labels_file, labels, allow_pickle=False)
-                    _commit(labels_file, labels_path, folder / f"{fingerprint}.labels.npy")
-            _commit(file, path, folder / f"{fingerprint}.npy")
+                    commit(labels_file, labels_path, folder / f"{fingerprint}.labels.npy")
+            commit(file, path, folder / f"{fingerprint}.npy")
         entry = Entry(fingerprint, shape, labels is not None, tuple(classes), tuple(notes), tuple(skipped))
-        with _temporary(folder) as (path, file):
+        with temporary(folder) as (path, file):
             file.write(json.dumps(asdict(entry)).encode())
-            _commit(file, path, folder / f"{key}.json")
+            commit(file, path, folder / f"{key}.json")
 
 
 class PixelFile:
@@ -164,7 +164,7 @@ class PixelFile:
 
 
 @contextlib.contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+def temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A new file in ``folder`` under a name of its own, removed at the end unless it was committed."""
     handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
     with os.fdopen(handle, "w+b") as file:
@@ -174,7 +174,7 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             Path(name).unlink(missing_ok=True)
 
 
-def _commit(file: IO[bytes], temporary_path: Path, final: Path) -> None:
+def commit(file: IO[bytes], temporary_path: Path, final: Path) -> None:
     """Make a temporary file the final one, at once and durably."""
     file.flush()
     os.fsync(file.fileno())

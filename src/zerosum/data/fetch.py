@@ -2,10 +2,9 @@
 
 import hashlib
 import http.client
-import os
-import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,8 @@ def local_or_download(dataset: str, file: Published, ask: Ask) -> Path:
         return own
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _download(file, folder, ask)
+        complaint = f"What {file.url} sent is not the published file. Try again, or later."
+        return download(file.url, own, lambda path: _check(path, file, complaint), shown=ask.progress)
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         debian = f" On Debian or Ubuntu: apt install dataset-{dataset}." if dataset == "fashion-mnist" else ""
         raise DataError(
@@ -62,20 +62,23 @@ def local_or_download(dataset: str, file: Published, ask: Ask) -> Path:
         ) from error
 
 
-def _download(file: Published, folder: Path, ask: Ask) -> Path:
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-    temporary, final = Path(name), folder / file.name
-    try:
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(file.url, timeout=TIMEOUT) as response:
+def download(url: str, final: Path, check: Callable[[Path], None], *, shown: bool) -> Path:
+    """Download to ``final``, which appears only when it is whole and ``check`` has not raised.
+
+    Raises:
+        OSError: no network, no such page, no space left.
+        http.client.HTTPException: the answer was cut short or made no sense.
+    """
+    with cache.temporary(final.parent) as (path, out):
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             length = response.headers.get("Content-Length")
-            with progress(int(length) if length else None, f"downloading {file.name}", ask.progress) as advance:
+            with progress(int(length) if length else None, f"downloading {final.name}", shown) as advance:
                 while block := response.read(1 << 18):
                     out.write(block)
                     advance(len(block))
-        _check(temporary, file, f"What {file.url} sent is not the published file. Try again, or later.")
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
+        out.flush()
+        check(path)
+        cache.commit(out, path, final)
     return final
 
 

@@ -12,6 +12,7 @@ from zerosum.metrics import inception_score as scores_of_logits
 from zerosum.metrics.bootstrap import bootstrap_mean
 from zerosum.metrics.classification import classification_accuracy_score
 from zerosum.metrics.density_coverage import density_coverage
+from zerosum.metrics.features.stacked_classifier import digit_classifier_hash
 from zerosum.metrics.features.vgg16 import load_lpips
 from zerosum.metrics.frechet import frechet_distance
 from zerosum.metrics.frechet_infinity import frechet_infinity
@@ -25,6 +26,7 @@ from zerosum.metrics.prd import prd
 from zerosum.metrics.precision_recall import precision_recall
 from zerosum.metrics.score import Plain
 from zerosum.metrics.side import Side
+from zerosum.metrics.stacked import MODES as STACKED_MODES
 from zerosum.metrics.stacked import SHAPE as STACKED
 from zerosum.metrics.stacked import measure_stacked
 from zerosum.metrics.swd import sliced_wasserstein
@@ -252,8 +254,9 @@ def _modes(real: Side, fake: Side, o: Options) -> list[Found]:
         raise ValueError(
             f"modes are counted on stacked-digits, 3x32x32, and {fake.images.name} has {fake.images.shape}"
         )
+    constants: dict[str, Plain] = {"of": STACKED_MODES, "judge_hash": digit_classifier_hash()[:12]}
     found = measure_stacked(fake.images.batches(fake.batch), reference=real.labels, device=o.device)
-    return [Found("modes", found.covered, {"reverse_kl": found.divergence}, {"of": found.modes})]
+    return [Found("modes", found.covered, {"reverse_kl": found.divergence}, constants)]
 
 
 def _held_out(options: Options, measure: str) -> Side:

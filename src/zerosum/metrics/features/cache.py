@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -104,9 +103,9 @@ def _write(path: Path, batches: Iterable[Features]) -> None:
     with contextlib.ExitStack() as stack:
         with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            whole, out = stack.enter_context(_temporary(folder))
+            whole, out = stack.enter_context(data_cache.temporary(folder))
             # The tensors follow one another in the file: the second one grows beside it until the first one is whole.
-            _, beside = stack.enter_context(_temporary(folder))
+            _, beside = stack.enter_context(data_cache.temporary(folder))
             out.write(b" " * _HEADER)
         vectors, logits = _Rows("vectors", out), _Rows("logits", beside)
         for batch in batches:  # what fails in reading images is not a matter of this folder
@@ -170,17 +169,6 @@ def _header(parts: list[_Rows]) -> bytes:
     text = json.dumps(said).encode()
     room = _HEADER - 8
     return room.to_bytes(8, "little") + text.ljust(room)
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file in ``folder``, removed at the end unless it was renamed."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-    with os.fdopen(handle, "w+b") as file:
-        try:
-            yield Path(name), file
-        finally:
-            Path(name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

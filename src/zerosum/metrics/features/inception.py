@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.frozen import freeze, plain_float32, side_by_side
 from zerosum.metrics.features.resize import Mode, Resize
-from zerosum.metrics.features.weights import Published, fill, locate, read, weights_hash
+from zerosum.metrics.features.weights import Published, published, weights_hash
 
 SIDE = 299
 DIMENSIONS = 2048
@@ -293,8 +293,4 @@ def load_inception(
         WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
         ValueError: for another ``resize``.
     """
-    file = locate(PUBLISHED, path)
-    with torch.device("meta"):
-        network = InceptionV3()
-    fill(network, read(file), str(file), PUBLISHED.name)
-    return Inception(network, resize, device)
+    return Inception(published(InceptionV3, PUBLISHED, path), resize, device)

@@ -5,15 +5,14 @@ what was measured then (command, accuracy, seed, counts) stands in the header of
 Distances in this space say nothing about Inception's: they carry the name ``fd_fashion``, never "FID".
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from zerosum.metrics.features import packaged
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.frozen import check_pixels, plain_float32
 
@@ -73,33 +72,23 @@ class FashionClassifier(nn.Module):
 @cache
 def features_hash() -> str:
     """SHA-256 of the weights file, 64 hexadecimal digits; protocols print the first 12."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    return packaged.digest(WEIGHTS)
 
 
 def classifier_record() -> dict[str, str]:
     """What the weights file says of itself: the command that made it, held-out accuracy, seed, counts, versions."""
-    with safe_open(WEIGHTS, framework="pt") as file:
-        return dict(file.metadata() or {})
+    return packaged.record(WEIGHTS)
 
 
 @cache
 def load_classifier(device: str = "cpu") -> FashionClassifier:
     """The shipped classifier in evaluation mode, float32, frozen; one copy per device, shared by all callers.
 
-    The weights are stored in float16 and widened here, so what is computed is the same on every machine's storage.
-
     Raises:
         FileNotFoundError: if the weights file is missing from the installation.
         RuntimeError: if the weights do not fit the network.
     """
-    # Straight from the file to named tensors: nothing is unpickled.
-    with safe_open(WEIGHTS, framework="pt") as file:
-        weights = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
-    classifier = FashionClassifier()
-    # Counters of batches are not stored, as evaluation never reads them: the network's own zeros stay.
-    counters = {name: buffer for name, buffer in classifier.named_buffers() if name.endswith("num_batches_tracked")}
-    classifier.load_state_dict(weights | counters)
-    return classifier.requires_grad_(False).eval().to(device)
+    return packaged.filled(FashionClassifier(), WEIGHTS, device)
 
 
 class Shipped:

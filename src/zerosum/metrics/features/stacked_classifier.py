@@ -5,13 +5,12 @@ beside this file; what was measured then (command, held-out accuracy, seed, coun
 :func:`digit_classifier_record`.
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
 from torch import Tensor, nn
+
+from zerosum.metrics.features import packaged
 
 WEIGHTS = Path(__file__).with_name("stacked_classifier.safetensors")
 IMAGE_SHAPE = (1, 32, 32)
@@ -50,13 +49,12 @@ class DigitClassifier(nn.Module):
 @cache
 def digit_classifier_hash() -> str:
     """SHA-256 of the weights file, 64 hexadecimal digits; protocols print the first 12."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    return packaged.digest(WEIGHTS)
 
 
 def digit_classifier_record() -> dict[str, str]:
     """What the weights file says of itself: the command that made it, held-out accuracy, seed, counts, versions."""
-    with safe_open(WEIGHTS, framework="pt") as file:
-        return dict(file.metadata() or {})
+    return packaged.record(WEIGHTS)
 
 
 @cache
@@ -67,10 +65,4 @@ def load_digit_classifier(device: str = "cpu") -> DigitClassifier:
         FileNotFoundError: if the weights file is missing from the installation.
         RuntimeError: if the weights do not fit the network.
     """
-    with safe_open(WEIGHTS, framework="pt") as file:
-        weights = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
-    classifier = DigitClassifier()
-    # Counters of batches are not stored, as evaluation never reads them: the network's own zeros stay.
-    counters = {name: buffer for name, buffer in classifier.named_buffers() if name.endswith("num_batches_tracked")}
-    classifier.load_state_dict(weights | counters)
-    return classifier.requires_grad_(False).eval().to(device)
+    return packaged.filled(DigitClassifier(), WEIGHTS, device)

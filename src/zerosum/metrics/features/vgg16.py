@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.frozen import as_rgb, freeze, plain_float32, side_by_side
 from zerosum.metrics.features.resize import Mode, Resize
-from zerosum.metrics.features.weights import Published, fill, locate, read, weights_hash
+from zerosum.metrics.features.weights import Published, fill, locate, published, read, weights_hash
 
 SIDE = 224
 DIMENSIONS = 4096
@@ -183,11 +183,7 @@ def load_vgg16(
         WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
         ValueError: for another ``resize``.
     """
-    file = locate(PUBLISHED, path)
-    with torch.device("meta"):
-        network = Vgg16Network()
-    fill(network, read(file), str(file), PUBLISHED.name)
-    return Vgg16(network, resize, device)
+    return Vgg16(published(Vgg16Network, PUBLISHED, path), resize, device)
 
 
 def load_lpips(

@@ -6,12 +6,11 @@ import hashlib
 import http.client
 import os
 import pickle
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,12 +18,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zerosum.data import cache
-from zerosum.data.progress import progress
+from zerosum.data.fetch import download
+
+Network = TypeVar("Network", bound=nn.Module)
 
 VARIABLE = "ZEROSUM_WEIGHTS"
 """Environment variable: a folder with weights."""
-TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
 
 
 class WeightsError(ValueError):
@@ -79,7 +78,8 @@ def locate(file: Published, path: str | Path | None = None, *, show_progress: bo
                 return place / name
     try:
         own.mkdir(parents=True, exist_ok=True)
-        return _download(file, own, show_progress)
+        complaint = f"{file.url} sent something else, or not all of it. Try again, or later."
+        return download(file.url, own / file.name, lambda found: _check(file, found, complaint), shown=show_progress)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise WeightsError(
             f"{file.name} is not on this machine and could not be downloaded ({error}). Get it from {file.url} on a "
@@ -107,6 +107,19 @@ def read(path: Path) -> dict[str, Tensor]:
                 "is taken. Save the network's state_dict() alone."
             )
     return {name: value.detach() for name, value in content.items()}
+
+
+def published(make: Callable[[], Network], file: Published, path: str | Path | None) -> Network:
+    """A network of this kind with its published weights, from ``path`` or as :func:`locate` finds or downloads them.
+
+    Raises:
+        WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
+    """
+    found = locate(file, path)
+    with torch.device("meta"):
+        network = make()
+    fill(network, read(found), str(found), file.name)
+    return network
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: str, expected: str) -> None:
@@ -174,23 +187,6 @@ def _check(file: Published, path: Path, advice: str) -> None:
             f"{path} is not the published {file.name}: its SHA-256 starts with {found[:8]}, not {file.sha256[:8]}. "
             f"{advice}"
         )
-
-
-def _download(file: Published, folder: Path, show_progress: bool) -> Path:
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-    temporary, final = Path(name), folder / file.name
-    try:
-        with os.fdopen(handle, "wb") as out, urlopen(file.url, timeout=TIMEOUT) as response:
-            length = response.headers.get("Content-Length")
-            with progress(int(length) if length else None, f"downloading {file.name}", show_progress) as advance:
-                while block := response.read(1 << 18):
-                    out.write(block)
-                    advance(len(block))
-        _check(file, temporary, f"{file.url} sent something else, or not all of it. Try again, or later.")
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return final
 
 
 def _unpickled(path: Path) -> object:

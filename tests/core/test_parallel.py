@@ -1,8 +1,6 @@
 """Two processes against one that has their joined batches."""
 
-import importlib.util
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,31 +17,15 @@ SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 
 @pytest.fixture(scope="module")
-def two_ranks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("two_ranks", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def two_ranks(module_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return module_at(SCRIPT)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, on_two_ranks: Callable[[Path, Path], None]) -> Path:
     """Where both processes have left their tensors."""
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-B", str(SCRIPT)]
-    meeting = f"file://{folder / 'meeting'}"
-    ranks = [
-        subprocess.Popen([*command, str(rank), meeting, str(folder)], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    try:
-        said = [rank.communicate(timeout=240)[1] for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)
+    on_two_ranks(SCRIPT, folder)
     return folder
 
 

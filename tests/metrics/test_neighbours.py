@@ -222,7 +222,7 @@ def test_reduced_precision_settings_change_nothing() -> None:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
             other = nearest(x, k=3)
-            with neighbours._plain_float32(x.device):  # not every CPU has products in bfloat16
+            with neighbours.plain_float32(x.device):  # not every CPU has products in bfloat16
                 assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
                 assert torch.backends.cuda.matmul.fp32_precision == "ieee"
                 assert not torch.is_autocast_enabled("cpu")

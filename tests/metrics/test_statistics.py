@@ -1,8 +1,6 @@
 """Streaming statistics against numpy on the whole matrix, and of two processes against one."""
 
-import importlib.util
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -170,31 +168,17 @@ def test_what_a_stream_refuses() -> None:
 
 
 @pytest.fixture(scope="module")
-def two_ranks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("metrics_two_ranks", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def two_ranks(module_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return module_at(SCRIPT)
 
 
 @pytest.fixture(scope="module")
-def merged(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
+def merged(
+    tmp_path_factory: pytest.TempPathFactory, on_two_ranks: Callable[[Path, Path], None]
+) -> list[dict[str, torch.Tensor]]:
     """What both processes have after merging."""
     folder = tmp_path_factory.mktemp("ranks")
-    meeting = f"file://{folder / 'meeting'}"
-    command = [sys.executable, "-B", str(SCRIPT)]
-    ranks = [
-        subprocess.Popen([*command, str(rank), meeting, str(folder)], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    try:
-        said = [rank.communicate(timeout=240)[1] for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)
+    on_two_ranks(SCRIPT, folder)
     return [load_file(folder / f"{rank}.safetensors") for rank in range(2)]
 
 

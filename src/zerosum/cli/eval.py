@@ -99,7 +99,7 @@ def score_images(options: Options) -> int:
         raise UsageError("--repeats draws samples anew, and images are what they are: leave it out")
     real = scoring.real_images(options.against, None)
     fake = scoring.image_files(_images(options.target) or "", real, options.count)
-    scores = list(_printed(scoring.scores_of(fake, real, _asked(options, options.seed or 0))))
+    scores = list(_printed(scoring.Judge(real, _asked(options)).scores(fake, options.seed or 0)))
     if options.out is not None:
         _append(Path(options.out), [score.to_json() for score in scores])
     return 0
@@ -111,20 +111,19 @@ def measured(found: Opened, options: Options, seeds: range) -> list[list[Score]]
 
     source, setup = options.against, found.setup
     real = scoring.real_images(source, setup.settings.size) if source else scoring.images_of(setup.data)
+    judge, count = scoring.Judge(real, _asked(options)), options.count or min(real.count, scoring.MOST)
     scored = []
     for seed in seeds:
-        count = options.count or min(real.count, scoring.MOST)
         fake = scoring.generated(found.sampler.with_seed(seed), setup, found.step, count)
-        extra = scoring.facts(setup)
-        scored.append(list(_printed(scoring.scores_of(fake, real, _asked(options, seed), extra))))
+        scored.append(list(_printed(judge.scores(fake, seed, scoring.facts(setup)))))
     return scored
 
 
-def _asked(options: Options, seed: int) -> Asked:
+def _asked(options: Options) -> Asked:
     from zerosum.runs.scoring import Asked
 
     names = (options.metrics or "fid").split(",")
-    return Asked(tuple(names), options.features, options.held_out, seed, options.memory_mib, options.device, shown=True)
+    return Asked(tuple(names), options.features, options.held_out, options.memory_mib, options.device, shown=True)
 
 
 def _printed(scores: Iterable[Score]) -> Iterable[Score]:

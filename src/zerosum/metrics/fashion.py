@@ -8,7 +8,6 @@ samples would score at this count. This is not FID: other features, other scale.
 A generator trained on the reference can score below the floor by repeating it: the distance does not see copying.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,15 +15,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.backends import cudnn
 
 from zerosum._version import __version__
 from zerosum.core.random import generator
-from zerosum.metrics.features.shipped import CLASSES, FEATURES, IMAGE_SHAPE, features_hash, load_classifier
+from zerosum.metrics.features.shipped import CLASSES, FEATURES, IMAGE_SHAPE, Shipped, features_hash
 from zerosum.metrics.frechet import frechet_distance
+from zerosum.metrics.images import eight_bit
 from zerosum.metrics.sampling import Progress, Sampler, draw, pieces
 from zerosum.metrics.score import PROTOCOL, Plain, Score, extended
-from zerosum.metrics.statistics import FeatureStatistics
+from zerosum.metrics.statistics import FeatureStatistics, StatisticsStream
 
 BATCH = 250
 PRESENT = 0.03  # a class counts as generated from this share on: 30% of its fair share among ten
@@ -69,36 +68,16 @@ class Reference:
     agreement: float | None
 
 
-@contextlib.contextmanager
-def _float32(device: torch.device) -> Iterator[None]:
-    """Plain float32 whatever the caller's settings: no autocast, no TF32, no algorithm picked by a race."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.autocast(device.type, enabled=False))
-        if device.type == "cuda":
-            stack.enter_context(cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
-        yield
-
-
-def eight_bit(images: Tensor) -> Tensor:
-    """Images clamped to [-1, 1] and rounded to the 256 levels of a file, still in [-1, 1].
-
-    Real images are 8-bit; rounding the generated ones gives a tensor and its saved PNG the same score.
-    """
-    return images.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
-
-
-@torch.no_grad()
 def judge(batches: Iterable[Tensor], *, device: torch.device | str = "cpu") -> Judged:
-    """Features and verdicts of images given as batches (B, 1, 32, 32) in [-1, 1]; float32, rounded to 8 bits."""
-    place = torch.device(device)
-    classifier = load_classifier(str(place))
-    statistics, verdicts = FeatureStatistics.empty(FEATURES), [torch.empty(0, dtype=torch.int64)]
-    with _float32(place):
-        for images in batches:
-            features = classifier.features(eight_bit(images.to(place)))
-            statistics = statistics.update(features)
-            verdicts.append(classifier.head(features).argmax(dim=1).cpu())
-    return Judged(statistics, torch.cat(verdicts))
+    """Features and verdicts of images given as batches uint8 (B, 1, 32, 32)."""
+    extractor = Shipped(str(device))
+    statistics, verdicts = StatisticsStream(FEATURES), [torch.empty(0, dtype=torch.int64)]
+    for images in batches:
+        vectors, logits = extractor(images)
+        assert logits is not None  # it is a classifier
+        statistics.add(vectors)
+        verdicts.append(logits.argmax(dim=1).cpu())
+    return Judged(statistics.statistics(), torch.cat(verdicts))
 
 
 def split(total: int, count: int | None = None) -> tuple[Tensor, Tensor]:
@@ -122,10 +101,10 @@ def split(total: int, count: int | None = None) -> tuple[Tensor, Tensor]:
 
 
 def _real(data: ImageSource, chosen: Tensor) -> Iterator[Tensor]:
-    """The chosen real images as batches (B, 1, 32, 32) in [-1, 1]."""
+    """The chosen real images as batches uint8 (B, 1, 32, 32)."""
     for start, n in pieces(len(chosen), BATCH):
         pixels = np.ascontiguousarray(data.pixels[chosen[start : start + n].numpy()])
-        yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        yield torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
 # Keyed by what decides the result; an entry is 64x64 numbers, so nothing is ever evicted.
@@ -179,7 +158,7 @@ def score_fashion(
     """
     real = reference(data, count, device=device)
     n = real.statistics.n
-    generated = judge(draw(sampler, n, IMAGE_SHAPE, size=BATCH, progress=progress), device=device)
+    generated = judge(map(eight_bit, draw(sampler, n, IMAGE_SHAPE, size=BATCH, progress=progress)), device=device)
     common = _protocol(data, n)
     protocol = extended({**common, "samples": n, "sample_kind": "generated", "seed": seed}, extra or {})
     distance = frechet_distance(generated.statistics, real.statistics)

@@ -8,11 +8,12 @@ the device, a point equal to another is at distance 0 exactly, and ties (``<=`` 
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from zerosum.metrics.arithmetic import plain_float32
 
 MEMORY_MIB = 512.0
 _LANES = 32  # neighbouring pairs that are looked at together: most groups are dismissed by their minimum
@@ -243,21 +244,6 @@ def _operand(points: Tensor, start: int, side: int, frame: _Frame) -> tuple[Tens
     return rows, float(norms.max())
 
 
-@contextmanager
-def _plain_float32(device: torch.device) -> Iterator[None]:
-    """Products in float32 proper: neither autocast nor TF32 nor bfloat16, which would break the error bound."""
-    backends = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
-
-
 def _tiles(x: Tensor, y: Tensor, frame: _Frame, memory_mib: float, symmetric: bool) -> Iterator[_Tile]:
     """All tiles of x against y; of a set against itself, those on and above the diagonal.
 
@@ -274,7 +260,7 @@ def _tiles(x: Tensor, y: Tensor, frame: _Frame, memory_mib: float, symmetric: bo
         for column in range(row if symmetric else 0, len(y), wide):
             right, right_norm = _operand(y, column, wide, frame)
             right[:, -2:] = right[:, -2:].flip(1)
-            with _plain_float32(x.device):
+            with plain_float32(x.device):
                 torch.mm(left, right.T, out=squared)
             # The last term is for squares that underflow.
             yield _Tile(row, column, squared, bound * (left_norm + right_norm) + 1e-30)

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from zerosum.metrics.images import eight_bit
+
 MARGIN = 2  # pixels between images
 SMALLEST = 64  # pixels a side that an image is shown at, at least
 
 
 def to_pixels(samples: Tensor) -> npt.NDArray[np.uint8]:
     """Images in [-1, 1], (N, C, H, W), as uint8 (N, H, W, C)."""
-    scaled = samples.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255)
-    pixels: npt.NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = eight_bit(samples.detach()).cpu().permute(0, 2, 3, 1).numpy()
     return pixels
 
 

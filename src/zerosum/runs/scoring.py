@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from zerosum.metrics.measures import Options
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain, Score
 from zerosum.metrics.side import Side
-from zerosum.metrics.suite import choose, evaluate_images, reads
+from zerosum.metrics.suite import choose, measure, reads
 from zerosum.recipe import UsageError
 from zerosum.runs.sampler import Sampler
 from zerosum.runs.settings import Settings, device_for
@@ -40,7 +40,6 @@ class Asked:
         names: of the measures.
         features: of the extractor, ``"auto"`` for the one that fits.
         held_out: source of real images that were not trained on, or ``None``.
-        seed: of the samples, and of subsets and permutations.
         memory_mib: cap on tiles of distances.
         device: where to compute.
         shown: with progress bars?
@@ -49,7 +48,6 @@ class Asked:
     names: tuple[str, ...]
     features: str = "auto"
     held_out: str | None = None
-    seed: int = 0
     memory_mib: float = 512.0
     device: str = "auto"
     shown: bool = False
@@ -124,15 +122,15 @@ def further(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]
     """The scores of ``--metrics`` for a generator in training; none where that is empty.
 
     Raises:
-        UsageError: as :func:`scores_of`.
+        UsageError: as :class:`Judge`.
     """
     settings = setup.settings
     if not settings.metrics:
         return []
     real = images_of(setup.data)
     count = settings.eval_count or min(real.count, MOST)
-    asked = Asked(tuple(settings.metrics.split(",")), settings.features, seed=seed, device=str(setup.device))
-    return list(scores_of(generated(sampler, setup, step, count), real, asked, facts(setup)))
+    judge = Judge(real, Asked(tuple(settings.metrics.split(",")), settings.features, device=str(setup.device)))
+    return list(judge.scores(generated(sampler, setup, step, count), seed, facts(setup)))
 
 
 def check(setup: Setup) -> None:
@@ -150,33 +148,46 @@ def check(setup: Setup) -> None:
     except ValueError as error:
         raise UsageError(f"--metrics: {error}") from error
     conditional = isinstance(setup.recipe.prior(1, torch.Generator(setup.device)), tuple)
-    for name, measure in measures.items():
-        if "held-out" in measure.needs:
+    for name, chosen in measures.items():
+        if "held-out" in chosen.needs:
             raise UsageError(f"--metrics {name} needs held-out images: measure it later, by zerosum eval --held-out")
-        if "labels" in measure.needs and not (data.classes and conditional):
+        if "labels" in chosen.needs and not (data.classes and conditional):
             raise UsageError(f"--metrics {name} needs labelled data and a recipe that generates by label, such as cgan")
     _extractor(settings.features, images_of(data).shape, setup.device)
 
 
-def scores_of(
-    fake: ImageSet, real: ImageSet, asked: Asked, extra: Mapping[str, Plain] | None = None
-) -> Iterator[Score]:
-    """The scores, each as soon as it is known.
+class Judge:
+    """Measures, features and real images made ready once, for one set of generated images after the other.
 
     Raises:
-        UsageError: a name that does not exist, or a measure that does not apply to these images.
+        UsageError: a name that does not exist, or features that cannot be had.
     """
-    device = device_for(Settings(device=asked.device))
-    try:
-        measures = choose(asked.names)
-        extractor = _extractor(asked.features, real.shape, device)
-        held_out = _held_out(asked, real, extractor, reads(measures.values()))
-        options = Options(asked.seed, asked.memory_mib, str(device), held_out)
-        with progress(real.count + fake.count, "features", asked.shown) as advance:
-            show = _advancing(advance)
-            yield from evaluate_images(asked.names, real, fake, extractor, options, extra=extra, progress=show)
-    except ValueError as error:
-        raise UsageError(f"{fake.name} cannot be scored: {error}") from error
+
+    def __init__(self, real: ImageSet, asked: Asked) -> None:
+        device = device_for(Settings(device=asked.device))
+        try:
+            wanted = reads(choose(asked.names).values())
+        except ValueError as error:
+            raise UsageError(f"--metrics: {error}") from error
+        self.asked = asked
+        self.extractor = _extractor(asked.features, real.shape, device)
+        self.real = Side(real, self.extractor, wanted)
+        self.options = Options(0, asked.memory_mib, str(device), _held_out(asked, self.real))
+
+    def scores(self, fake: ImageSet, seed: int, extra: Mapping[str, Plain] | None = None) -> Iterator[Score]:
+        """The scores of a set, each as soon as it is known; ``seed`` is also that of subsets and permutations.
+
+        Raises:
+            UsageError: a measure does not apply to these images.
+        """
+        options = replace(self.options, seed=seed)
+        try:
+            with progress(fake.count, "features", self.asked.shown) as advance:
+                side = Side(fake, self.extractor, self.real.reads, progress=_advancing(advance))
+                for name in self.asked.names:
+                    yield from measure(name, self.real, side, options, extra)
+        except ValueError as error:
+            raise UsageError(f"{fake.name} cannot be scored: {error}") from error
 
 
 def _extractor(features: str, shape: tuple[int, ...], device: torch.device) -> Extractor:
@@ -187,21 +198,21 @@ def _extractor(features: str, shape: tuple[int, ...], device: torch.device) -> E
 
 
 def _advancing(advance: Callable[[int], None]) -> Progress:
-    """Counts the images of pass after pass on one bar."""
+    """Images so far -> images since the last call."""
     before = 0
 
     def show(done: int, total: int) -> None:
         nonlocal before
-        advance(done - (before if done > before else 0))
+        advance(done - before)
         before = done
 
     return show
 
 
-def _held_out(asked: Asked, real: ImageSet, extractor: Extractor, wanted: frozenset[str]) -> Side | None:
+def _held_out(asked: Asked, real: Side) -> Side | None:
     if asked.held_out is None:
         return None
     key = asked.held_out.partition(":")[0]
     splits = key in SOURCES and SOURCES[key].splits
-    data = load(asked.held_out, size=real.shape[1], split="test" if splits else "train")
-    return Side(of_data(data), extractor, wanted)
+    data = load(asked.held_out, size=real.images.shape[1], split="test" if splits else "train")
+    return Side(images_of(data), real.extractor, real.reads)

@@ -1,27 +1,13 @@
-"""What frozen feature networks share: the images they take, and arithmetic that no setting of the caller changes."""
+"""What frozen feature networks share: how they are laid out, and the images they take."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.backends import cudnn
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-@contextlib.contextmanager
-def plain_float32(device: torch.device) -> Iterator[None]:
-    """No gradients, no autocast, no TF32, no algorithm picked by a race."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        stack.enter_context(torch.autocast(device.type, enabled=False))
-        if device.type == "cuda":
-            stack.enter_context(cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
-        yield
 
 
 def freeze(network: Network, device: torch.device) -> Network:

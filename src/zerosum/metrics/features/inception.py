@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
-from zerosum.metrics.features.frozen import freeze, plain_float32, side_by_side
+from zerosum.metrics.features.frozen import freeze, side_by_side
 from zerosum.metrics.features.resize import Mode, Resize
 from zerosum.metrics.features.weights import Published, published, weights_hash
 

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features import packaged
 from zerosum.metrics.features.base import Features
-from zerosum.metrics.features.frozen import check_pixels, plain_float32
+from zerosum.metrics.features.frozen import check_pixels
 
 WEIGHTS = Path(__file__).with_name("fashion_classifier.safetensors")
 FEATURES = 64

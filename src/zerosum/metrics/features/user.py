@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
-from zerosum.metrics.features.frozen import plain_float32
 from zerosum.metrics.features.resize import Mode, Resize, Size
 from zerosum.metrics.features.weights import weights_hash
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
-from zerosum.metrics.features.frozen import as_rgb, freeze, plain_float32, side_by_side
+from zerosum.metrics.features.frozen import as_rgb, freeze, side_by_side
 from zerosum.metrics.features.resize import Mode, Resize
 from zerosum.metrics.features.weights import Published, fill, locate, published, read, weights_hash
 

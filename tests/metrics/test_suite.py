@@ -70,6 +70,11 @@ def test_blur_of_half_the_images_lowers_precision_and_not_recall(halves) -> None
     assert half["precision"].value < whole["precision"].value - 0.2
     assert half["density"].value < whole["density"].value - 0.2
     assert half["recall"].value > whole["recall"].value - 0.05
+    soft = np.stack(
+        [np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1.5))) for x in fake.pixels()[:, 0].numpy()]
+    )
+    every = values(["pr"], real, image_set(torch.from_numpy(soft)[:, None]))
+    assert every["recall"].value < whole["recall"].value / 2
 
 
 def test_a_generator_that_stores_its_training_set_is_caught(halves) -> None:

@@ -26,6 +26,21 @@ def test_both_players_read_the_label(critic: str) -> None:
     assert (n.D(batch.x, batch.y) != n.D(other.x, other.y)).all()
 
 
+@pytest.mark.parametrize("critic", ["concat", "projection"])
+def test_losses_are_those_of_the_conditional_game(critic: str) -> None:
+    torch.manual_seed(0)
+    recipe = recipes.find("cgan")(load("fashion-mini"), critic=critic, **SMALL)
+    game = recipe.phases[0].game
+    batch = recipe.draw(*load("fashion-mini").batch(0, 10, seed=0), torch.Generator().manual_seed(0))
+    n = Nets(game, start(game), batch)
+    # E log D(x|y) + E log(1 - D(G(z|y)|y)), and -E log D(G(z|y)|y).
+    real, fake = (torch.sigmoid(n.D(x, batch.y)) for x in (batch.x, n.G(batch.z, batch.y)))
+    d = game.players["D"].loss(n, batch, {})["adv"]
+    g = game.players["G"].loss(n, batch, {})["adv"]
+    torch.testing.assert_close(d, -real.log().mean() - (1 - fake).log().mean(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(g, -fake.log().mean(), rtol=1e-5, atol=1e-6)
+
+
 def test_samples_of_a_run_keep_their_label_whatever_the_pieces(tmp_path: Path) -> None:
     import zerosum
 

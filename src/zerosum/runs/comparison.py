@@ -133,19 +133,26 @@ def table(contestants: Sequence[Contestant], names: Sequence[str]) -> list[list[
 def curves(contestants: Sequence[Contestant], names: Sequence[str]) -> Any:
     """A figure of each score over the real images seen; ``None`` where no run has two points."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     every = {name: [_curve(one, name) for one in contestants] for name in names}
     drawn = {name: found for name, found in every.items() if any(len(points) > 1 for points in found)}
     if not drawn:
         return None
-    figure = Figure(figsize=(4.5 * len(drawn), 3.5), dpi=110, layout="tight")
-    panels: Any = figure.subplots(1, len(drawn), squeeze=False)[0]
-    for axes, (name, found) in zip(panels, drawn.items(), strict=True):
+    columns = min(3, len(drawn))
+    rows = -(-len(drawn) // columns)
+    figure = Figure(figsize=(4.5 * columns, 3.5 * rows), dpi=110, layout="tight")
+    panels: Any = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat[len(drawn) :]:
+        axes.set_axis_off()
+    for axes, (name, found) in zip(panels.flat, drawn.items(), strict=False):
         for one, points in zip(contestants, found, strict=True):
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=one.name)
         if name.startswith(("fid", "fd_")):
             axes.set_yscale("log")
         axes.set(title=name, xlabel="real images seen")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.legend(fontsize=8)
     return figure
 

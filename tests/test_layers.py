@@ -18,10 +18,14 @@ ALLOWED = {
     "conditioning": {"core", "networks"},
     "metrics": {"core", "data", "_version"},
     "latent": {"core"},
+    "theory": {"core", *BUILDING_BLOCKS},
     "recipe": {"core", "data"},
-    "recipes": {"core", "recipe", *BUILDING_BLOCKS},
+    "equations": set(),
+    "catalogue": {"recipe"},
+    "parts": {"core", "recipe", *BUILDING_BLOCKS},
+    "recipes": {"core", "recipe", "parts", *BUILDING_BLOCKS},
     "runs": {"core", "recipe", "data", "metrics", "latent", "_version", ""},
-    "cli": {"core", "recipe", "data", "metrics", "runs", "latent", "_version", ""},
+    "cli": {"core", "recipe", "equations", "catalogue", "data", "metrics", "runs", "latent", "_version", ""},
 }
 GAN_WORDS = re.compile(r"\b(wgan|dcgan|hinge|critic\(|sngan|began_)", re.I)
 

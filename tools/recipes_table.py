@@ -1,72 +1,229 @@
-"""Train every recipe on ``fashion-mini`` with as many real images, and write ``results/recipes.md``."""
+"""Train every recipe on ``fashion-mini``, ``ring``, ``grid``, equal numbers of samples; write ``results/recipes.md``.
+
+    python tools/recipes_table.py                 # what is not there yet
+    python tools/recipes_table.py wgan-gp dcgan   # only these, if not there yet
+    python tools/recipes_table.py --write         # the page alone, from what was measured
+
+Figures are kept in ``src/zerosum/recipes/measured.json``, entry by entry: remove one to measure it again. Unfinished
+runs under ``runs/results`` are resumed.
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from tables import Finished, machine, train_all
+from tables import SCRATCH, SIDE_BY_SIDE, ended, machine, train
+from zerosum import recipe as recipes
+from zerosum.catalogue import MEASURED, measured
+from zerosum.data import load
+from zerosum.runs.folder import RunFolder
+from zerosum.runs.log import rows_of
 
-IMAGES = 64_000  # seen by the critic
-SMALL = ["--width", "32", "--kernel", "4"]
-# Widths at which two cores manage; batch sizes are the papers' where not given. The first number is batch size times
-# n_critic: steps = IMAGES / that.
-RECIPES: dict[str, tuple[int, list[str]]] = {
-    "gan": (100, []),
-    "ns-gan": (100, []),
-    "dcgan": (64, [*SMALL, "--batch-size", "64"]),
-    "cgan": (64, [*SMALL, "--batch-size", "64", "--critic", "projection"]),
-    "lsgan": (64, SMALL),
-    "wgan": (64 * 5, SMALL),
-    "dragan": (64, SMALL),
-    "sngan": (64 * 5, ["--g-width", "32", "--d-width", "32"]),
-    "wgan-gp": (64 * 5, ["--width", "24"]),
+IMAGES = 64_000  # of fashion-mini, seen by each critic
+POINTS = 1_280_000  # of ring and grid
+SEEDS = range(5)  # on points; images are one run, seed 0
+# The same for all, where a recipe has such an argument.
+ON_IMAGES: dict[str, Any] = {"width": 32, "kernel": 4, "batch_size": 64}
+ON_POINTS: dict[str, Any] = {"width": 128, "batch_size": 128}
+# Where the common arguments do not make sense: what replaces them.
+APART: dict[str, dict[str, Any]] = {
+    "gan": {"width": None},
+    "ns-gan": {"width": None},
+    "cgan": {"critic": "projection"},
+    "sngan": {"g_width": 32, "d_width": 32},
+    "wgan-gp": {"width": 24},
 }
-HEAD = """# Nine recipes, the same number of real images
-
-Each critic saw {images:,} images of `fashion-mini` (6.4 passes over 10,000), seed 0, no running average. Networks
-are narrower than the papers' so that two cores manage; all else is the recipe's default. Recipes with `n_critic` 5
-spend the images on a fifth of the generator updates: this table compares costs and shows that all learn, not
-which is best. `cgan` also sees the labels.
-
-`fd_fashion` is the Fréchet distance in the features of the shipped classifier (5,000 generated against 5,000 real
-images, features {features}); it is not FID. Floor (real against real): {floor:.4f}. Untrained generators score
-about 64. Classes: how many of the ten have a share of 3% or more. One thread a
-run, two runs side by side.
-
-Machine: {machine}. Made by `python tools/recipes_table.py`.
-
-| recipe | fd_fashion | classes | steps | images/s | peak MiB | command |
-|---|---|---|---|---|---|---|
+APART_ON_POINTS: dict[str, dict[str, Any]] = {}
+REMARKS: dict[str, str] = {}
+PUBLISHED = """Published figures on rings and grids like these (VEEGAN, Srivastava et al. 2017, Table 1; 2,500 samples,
+other networks and budgets): ring of 8: GAN 1 mode / 99.3% high quality, ALI 2.8 / 0.13%, unrolled GAN 7.6 / 35.6%,
+VEEGAN 8 / 52.9%. Grid of 25: GAN 3.3 / 0.5%, ALI 15.8 / 1.6%, unrolled GAN 23.6 / 16%, VEEGAN 24.6 / 40%.
 """
+HEAD = """# Every recipe at equal budgets
+
+`python tools/recipes_table.py` makes this page; what was measured before is not measured again. {machine}.
+
+**Clothes** (`fashion-mini`): each critic saw {images:,} real images (6.4 passes over 10,000) at batch size 64, seed 0,
+one run, no running average; convolutional networks of width 32 where the recipe admits it, all else the recipe's
+default. A recipe of `n_critic` 5 spends the images on a fifth of the generator updates. `fd_fashion` is the Fréchet
+distance in the features of the shipped classifier (5,000 generated against 5,000 real images; it is not FID); real
+against real: 0.0328; untrained generators: about 64. Precision and recall (k = 3): 5,000 generated images and all
+10,000 real ones in the same features. Classes: how many of the ten have a share of 3% or more. One thread a run, two
+runs side by side.
+
+**Ring** and **grid**: 8 and 25 Gaussians, MLPs of three hidden layers of 128 where the recipe admits it, batch size
+128, {points:,} points seen by each critic, seeds 0 to 4: mean ± standard deviation of the number of modes (a mode
+counts with one high-quality sample) and of the share of high-quality samples (within 3 standard deviations of a mode),
+of 2,500.
+
+This is a small budget, at the papers' learning rates: it compares costs and shows what learns quickly, not what is best
+in the end.
+
+| {columns} |
+|{rules}|
+"""
+COLUMNS = ["recipe", "fd_fashion", "precision", "recall", "classes", "steps", "images/s", "peak MiB"]
+COLUMNS += ["ring: modes", "high quality", "grid: modes", "high quality", ""]
+_writing = threading.Lock()
 
 
-def row(name: str, run: Finished) -> str:
-    distance, classes = run.scores["fd_fashion"].value, run.scores["classes"].value
-    how = run.outcome
-    return (
-        f"| `{name}` | {distance:.2f} | {classes:.0f} | {how['step']:,} | {how['images_per_second']:.0f} "
-        f"| {how['peak_memory_mib']:.0f} | `{run.command}` |"
+def arguments(name: str, common: Mapping[str, Any], apart: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a run: the common ones that this recipe has, and its own."""
+    known = recipes.arguments(name)
+    given = {**{k: v for k, v in common.items() if k in known}, **apart}
+    return {k: v for k, v in given.items() if v is not None}
+
+
+def steps(name: str, given: Mapping[str, Any], samples: int) -> int:
+    """How many generator updates show the critic so many samples."""
+    known = recipes.arguments(name)
+
+    def value(key: str, default: int) -> int:
+        said = given.get(key, known[key].default if key in known else default)
+        return default if said is None or said is inspect.Parameter.empty else int(said)
+
+    return samples // (value("batch_size", 64) * value("n_critic", 1))
+
+
+def words(name: str, given: Mapping[str, Any]) -> list[str]:
+    return [name, *(part for k, v in given.items() for part in (f"--{k.replace('_', '-')}", str(v)))]
+
+
+def save(name: str, data: str, row: dict[str, Any]) -> None:
+    """Put an entry in place; the file is whole at any moment."""
+    with _writing:
+        found = measured()
+        found.setdefault(name, {})[data] = row
+        text = json.dumps({"machine": machine(), "recipes": dict(sorted(found.items()))}, indent=1) + "\n"
+        beside = MEASURED.with_suffix(".tmp")
+        beside.write_text(text)
+        beside.replace(MEASURED)
+
+
+def on_images(name: str) -> None:
+    """One run on clothes, in a process of its own: peak memory is the process's."""
+    given = arguments(name, ON_IMAGES, APART.get(name, {}))
+    given["steps"] = steps(name, given, IMAGES)
+    run = train(
+        f"recipe-{name}", [*words(name, given), "--data", "fashion-mini", "--metrics", "pr", "--eval-count", "5000"]
     )
-
-
-def main() -> None:
-    jobs = {}
-    for name, (per_step, words) in RECIPES.items():
-        steps = str(IMAGES // per_step)
-        jobs[f"recipe-{name}"] = [name, "--data", "fashion-mini", "--seed", "0", *words, "--steps", steps]
-    runs = train_all(jobs)
-    first = next(iter(runs.values())).scores
-    facts = {
-        "images": IMAGES,
-        "features": first["fd_fashion"].protocol["features_hash"],
-        "floor": first["fd_fashion_floor"].value,
-        "machine": machine(),
+    values = {key: score.value for key, score in run.scores.items()}
+    row = {
+        "fd_fashion": values["fd_fashion"],
+        "precision": values["precision_shipped"],
+        "recall": values["recall_shipped"],
+        "classes": values["classes"],
+        "steps": run.outcome["step"],
+        "images_per_second": run.outcome["images_per_second"],
+        "peak_memory_mib": run.outcome["peak_memory_mib"],
+        "seeds": [0],
+        "command": run.command,
     }
-    rows = [row(name.removeprefix("recipe-"), run) for name, run in runs.items()]
-    text = HEAD.format(**facts) + "\n".join(rows) + "\n"
+    save(name, "fashion-mini", row)
+
+
+def on_points(name: str) -> None:
+    """Five seeds of ring and grid, in one process of its own."""
+    with (SCRATCH / f"points-{name}.log").open("w") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, __file__, "--points", name]
+        subprocess.run(command, env=environment, stdout=log, stderr=log, check=True)
+    for data, row in json.loads((SCRATCH / f"points-{name}.json").read_text()).items():
+        save(name, data, row)
+    print(f"{name}: points", flush=True)
+
+
+def points_of(name: str) -> None:
+    """In the process of one recipe: train what is not trained yet, and leave the figures in a file."""
+    import zerosum
+
+    given = arguments(name, ON_POINTS, APART_ON_POINTS.get(name, {}))
+    found = {}
+    for data in ("ring", "grid"):
+        scores: list[dict[str, float]] = []
+        for seed in SEEDS:
+            out = SCRATCH / f"points-{name}-{data}-{seed}"
+            settings = zerosum.Settings(data=data, seed=seed, out=str(out), sample_every=10**9, save_every=10**9)
+            if not ended(out):
+                subprocess.run(["rm", "-rf", str(out)], check=True)
+                zerosum.train(name, settings, **given, steps=steps(name, given, POINTS))
+            last = {row["score"]["name"]: row["score"]["value"] for row in rows_of(RunFolder(out).scores)}
+            scores.append(last)
+            print(data, seed, last, flush=True)
+        found[data] = {
+            key: [statistics.mean(s[key] for s in scores), statistics.stdev(s[key] for s in scores)]
+            for key in ("modes", "high_quality")
+        } | {"seeds": list(SEEDS), "steps": steps(name, given, POINTS), "arguments": given}
+    (SCRATCH / f"points-{name}.json").write_text(json.dumps(found))
+
+
+def takes_points(name: str) -> bool:
+    try:
+        recipes.find(name)(load("ring"))
+    except ValueError:
+        return False
+    return True
+
+
+def line(name: str, found: Mapping[str, Any]) -> str:
+    """A row of the page."""
+    cells = [f"`{name}`"]
+    if image := found.get("fashion-mini"):
+        cells += [f"{image['fd_fashion']:.2f}", f"{image['precision']:.2f}", f"{image['recall']:.2f}"]
+        cells += [f"{image['classes']:.0f}", f"{image['steps']:,}", f"{image['images_per_second']:.0f}"]
+        cells += [f"{image['peak_memory_mib']:.0f}"]
+    else:
+        cells += ["not yet"] + [""] * 6
+    for data in ("ring", "grid"):
+        if row := found.get(data):
+            (modes, off), (quality, spread) = row["modes"], row["high_quality"]
+            cells += [f"{modes:.1f} ± {off:.1f}", f"{quality:.0%} ± {spread:.0%}"]
+        else:
+            cells += ["", ""]
+    return f"| {' | '.join([*cells, REMARKS.get(name, '')])} |"
+
+
+def write() -> None:
+    found, about = measured(), json.loads(MEASURED.read_text())["machine"]
+    table = {"columns": " | ".join(COLUMNS), "rules": "|".join(["---"] * len(COLUMNS))}
+    head = HEAD.format(images=IMAGES, points=POINTS, machine=about, **table)
+    rows = [line(name, found.get(name, {})) for name in recipes.names()]
+    images = [found[name]["fashion-mini"] for name in recipes.names() if "fashion-mini" in found.get(name, {})]
+    commands = "\n".join(f"- `{row['command']}`" for row in images)
+    text = head + "\n".join(rows) + f"\n\n{PUBLISHED}\n## Commands of the runs on clothes\n\n{commands}\n"
     Path("results/recipes.md").write_text(text)
     print(text)
 
 
+def main(wanted: list[str]) -> None:
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    done = measured()
+    chosen = [n for n in recipes.names() if not wanted or n in wanted]
+    jobs = [(on_images, n) for n in chosen if "fashion-mini" not in done.get(n, {})]
+    jobs += [(on_points, n) for n in chosen if "grid" not in done.get(n, {}) and takes_points(n)]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        tasks = {pool.submit(work, name): f"{work.__name__} {name}" for work, name in jobs}
+        for task, what in tasks.items():
+            if error := task.exception():
+                print(f"{what}: {error}", flush=True)  # the others go on; its log says more
+    write()
+
+
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case ["--points", name]:
+            points_of(name)
+        case ["--write"]:
+            write()
+        case wanted:
+            main(wanted)

@@ -169,6 +169,37 @@ def test_turns_come_in_order_each_on_a_batch_of_its_own():
     assert heard[2]["rarely"]["batch"].item() == 10, "of several updates the last one is heard"
 
 
+def test_updates_per_turn_may_depend_on_the_iteration():
+    turns: list[tuple[str, int]] = []
+
+    def says(who: str) -> Callable[..., dict[str, Tensor]]:
+        def loss(n: Nets, b: int, m: Any) -> dict[str, Tensor]:
+            turns.append((who, b))
+            return {"l": n.X() * 0}
+
+        return loss
+
+    def steps(t: int) -> int:
+        return (3, 1, 0, 2)[t % 4]
+
+    players = {"d": Player(("X",), says("d"), steps=steps), "g": Player(("X",), says("g"), steps=lambda t: 1, every=2)}
+    game = Game({"X": Point(0.0)}, {"X": sgd(ETA)}, players)
+    assert [players["d"].updates(t) for t in range(5)] == [3, 1, 0, 2, 3]
+    assert [players["g"].updates(t) for t in range(5)] == [1, 0, 1, 0, 1]
+    batches = iter(range(100))
+    list(train(game, start(game), batches, 5))
+    whole = ["d", "d", "d", "g", "d", "g", "d", "d", "d", "d", "d", "g"]
+    assert turns == list(zip(whole, range(12), strict=True))
+    turns.clear()  # resumed before iteration 3, at batch 6
+    list(train(game, start(game), iter(range(6, 100)), 5, first=3))
+    assert turns == list(zip(whole[6:], range(6, 12), strict=True))
+
+
+def test_updates_that_vary_mean_nothing_where_all_move_at_once():
+    with pytest.raises(ValueError, match="use alternating play"):
+        simultaneous(bilinear(steps=lambda t: 1))
+
+
 def test_extragradient_moves_from_where_it_was_along_the_slope_ahead():
     game = bilinear(adam(ETA))
     ((run, _, _),) = extragradient(game)

@@ -10,6 +10,7 @@ from torch.func import functional_call, grad
 from zerosum.networks import dcgan
 from zerosum.networks.layers import BatchNorm, LayerNorm
 from zerosum.penalties import dragan, r1, r2, slope, wgan_gp
+from zerosum.penalties.gradient import Excess, one_sided, two_sided, wgan_div
 
 
 class Bound:
@@ -160,3 +161,98 @@ def test_refuses_what_does_not_fit():
         wgan_gp(lambda t: t.sum(1), x, x[:3], torch.rand(4))
     with pytest.raises(ValueError, match="noise has shape"):
         dragan(lambda t: t.sum(1), x, x[:1], torch.rand(4))
+
+
+# One-sided and zero-centred penalties, and WGAN-div's.
+
+
+def test_excesses_by_hand():
+    off = torch.tensor([-0.5, 0.0, 2.0])
+    assert two_sided(off).tolist() == [0.25, 0, 4]
+    assert one_sided(off).tolist() == [0, 0, 4]
+
+
+@pytest.mark.parametrize(("excess", "steep", "flat"), [(two_sided, 16.0, 0.25), (one_sided, 16.0, 0.0)])
+def test_one_sided_penalties_let_flat_critics_be(excess: Excess, steep: float, flat: float):
+    x, eps = torch.randn(5, 2), torch.rand(5)
+    for weight, expected in (([3.0, -4.0], steep), ([0.3, -0.4], flat)):
+        w = torch.tensor(weight)
+        assert wgan_gp(lambda t, w=w: t @ w, x, x, eps, excess=excess).item() == pytest.approx(expected)
+        assert dragan(lambda t, w=w: t @ w, x, torch.rand(5, 2), eps, excess=excess).item() == pytest.approx(expected)
+
+
+def test_an_excess_is_taken_per_sample_before_the_mean():
+    # |x|^2 / 2 has slope |x|: 0.6 and 2.6, so (0 + 1.6^2) / 2, where the mean slope would give 0.6^2.
+    x = torch.tensor([[0.6, 0.0], [1.0, 2.4]])
+
+    def critic(t: Tensor) -> Tensor:
+        return t.square().sum(1) / 2
+
+    assert wgan_gp(critic, x, x, torch.rand(2), excess=one_sided).item() == pytest.approx(1.6**2 / 2)
+    assert wgan_gp(critic, x, x, torch.rand(2), target=0.0).item() == pytest.approx((0.6**2 + 2.6**2) / 2)
+    assert wgan_gp(critic, x, x, torch.rand(2), target=0.0).item() == pytest.approx(r1(critic, x).item())
+    assert wgan_div(critic, x, x, torch.rand(2)).item() == pytest.approx((0.6**6 + 2.6**6) / 2, rel=1e-5)
+    assert wgan_div(critic, x, x, torch.rand(2), power=2.0).item() == pytest.approx(r1(critic, x).item())
+
+
+def test_wgan_div_takes_slopes_where_wgan_gp_does():
+    def critic(t: Tensor) -> Tensor:
+        return t.square().flatten(1).sum(1) / 2
+
+    real, fake, eps = torch.randn(6, 3, 2, 2), torch.randn(6, 3, 2, 2), torch.rand(6)
+    points = torch.stack([e * x + (1 - e) * y for e, x, y in zip(eps, real, fake, strict=True)])
+    expected = points.flatten(1).norm(dim=1).pow(3).mean().item()
+    assert wgan_div(critic, real, fake, eps, power=3.0).item() == pytest.approx(expected)
+
+
+def test_the_best_critic_of_wgan_div_between_two_points():
+    # On linear critics D(x) = w x, E D(fake) - E D(real) + k |w|^p is least at k p w^(p - 1) = real - fake.
+    real, fake = torch.full((4, 1), 3.0).double(), torch.full((4, 1), 1.0).double()
+    w = torch.tensor((3 - 1) / (2 * 6), dtype=torch.float64) ** (1 / 5)
+
+    def loss(w: Tensor) -> Tensor:
+        def critic(x: Tensor) -> Tensor:
+            return x[:, 0] * w
+
+        gap = critic(fake).mean() - critic(real).mean()
+        return gap + 2 * wgan_div(critic, real, fake, torch.rand(4).double())
+
+    assert grad(loss)(w).item() == pytest.approx(0, abs=1e-12)
+    assert grad(grad(loss))(w).item() > 0
+
+
+def test_derivatives_of_the_new_penalties():
+    torch.manual_seed(0)
+    # Slopes on both sides of the target.
+    w, v = (2 * torch.randn(3, 4).double()).requires_grad_(), torch.randn(4).double().requires_grad_()
+    real, fake, eps = torch.randn(4, 3).double(), torch.randn(4, 3).double(), torch.rand(4).double()
+    slopes = slope(smooth(w, v), eps[:, None] * real + (1 - eps[:, None]) * fake).norm(dim=1)
+    assert slopes.min() < 0.9
+    assert slopes.max() > 1.1
+    for penalty in (
+        lambda w, v: wgan_gp(smooth(w, v), real, fake, eps, excess=one_sided),
+        lambda w, v: wgan_gp(smooth(w, v), real, fake, eps, target=0.0),
+        lambda w, v: wgan_div(smooth(w, v), real, fake, eps),
+        lambda w, v: wgan_div(smooth(w, v), real, fake, eps, power=1.5),
+    ):
+        assert torch.autograd.gradcheck(penalty, (w, v))
+        assert torch.autograd.gradgradcheck(penalty, (w, v))
+
+
+@pytest.mark.parametrize("power", [1.5, 2.0, 6.0])
+def test_wgan_div_at_zero_slope(power: float):
+    x, w = torch.randn(4, 3).double(), torch.zeros(3).double()
+
+    def penalty(w: Tensor) -> Tensor:
+        return wgan_div(lambda t: t @ w, x, x, torch.rand(4).double(), power)
+
+    assert penalty(w).item() == 0
+    assert grad(penalty)(w).tolist() == [0, 0, 0]
+
+
+def test_wgan_div_refuses_powers_that_make_no_divergence():
+    x = torch.randn(4, 2)
+    with pytest.raises(ValueError, match="power=1"):
+        wgan_div(lambda t: t.sum(1), x, x, torch.rand(4), power=1.0)
+    with pytest.raises(ValueError, match="fake has shape"):
+        wgan_div(lambda t: t.sum(1), x, x[:2], torch.rand(4))

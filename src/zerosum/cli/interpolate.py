@@ -69,7 +69,7 @@ def walk(found: Opened, options: Options, seed: int) -> Tensor:
     t = torch.linspace(0, 1, options.steps, device=ends.device)[:, None]
     between = {"lerp": lerp, "slerp": slerp}[options.kind]
     latents = [between(ends[0::2, None], ends[1::2, None], t).flatten(0, 1)]
-    latents += [y[0::2].repeat_interleave(options.steps) for y in labels]  # a walk keeps the class it begins with
+    latents += [y[0::2].repeat_interleave(options.steps, 0) for y in labels]  # a walk keeps the class it begins with
     pieces = zip(*(torch.split(part, PIECE) for part in latents), strict=True)
     samples = torch.cat([found.sampler.generate(*piece) for piece in pieces])
     return samples.reshape(options.rows, options.steps, *samples.shape[1:])

@@ -19,6 +19,7 @@ VERBS = {
     "interpolate": "walk between latents of a run",
     "report": "write a run's report.html again",
     "recipes": "list the recipes, or show one",
+    "where": "find the code of an equation",
     "data": "list the sources of data, or inspect one",
     "doctor": "show what this machine can do",
 }

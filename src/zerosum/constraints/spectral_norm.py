@@ -31,6 +31,8 @@ class SpectralNorm(nn.Module):
     def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
         super().__init__()
         self._operation = _operation(layer)
+        if isinstance(layer, nn.Linear):  # heads are built on these
+            self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight = nn.Parameter(layer.weight.detach())
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach())
         matrix = _matrix(layer.weight.detach())

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from zerosum.core.game import Game, Said, State, apply, field, play
+from zerosum.core.game import Game, Said, State, Steps, apply, field, play
 from zerosum.core.optim import Optimizer, Tensors
 
 
@@ -20,7 +20,7 @@ class Move(NamedTuple):
     """One compilable update: made ``steps`` times at every iteration t with ``t % every == 0``, each on a new batch."""
 
     run: Callable[[State, Any], tuple[State, Said]]
-    steps: int = 1
+    steps: Steps = 1
     every: int = 1
 
 

@@ -25,6 +25,7 @@ Said = dict[str, Terms]  # what every player said in one iteration
 Memory = dict[str, Tensor]  # all that persists and is no weight: BEGAN's k, ProGAN's alpha, image pools
 Loss = Callable[["Nets", Any, Memory], Terms]
 Projection = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]  # (weights, buffers) -> the same, constrained
+Steps = int | Callable[[int], int]  # updates per turn, or iteration t -> updates in its turn
 
 
 class Objective(NamedTuple):
@@ -48,14 +49,26 @@ class Player:
     Attributes:
         owns: names of the networks it moves: the only statement of what is differentiated, so losses never detach.
         loss: ``(nets, batch, memory) -> {name: scalar}``; the player descends the sum.
-        steps: updates per turn, each on a batch of its own (``n_critic``).
+        steps: updates per turn, each on a batch of its own (``n_critic``); a function of the iteration t where that
+            varies, which must depend on nothing else, or a resumed run would not be the same.
         every: it takes its turn at iterations t with ``t % every == 0`` (lazy regularisation).
     """
 
     owns: tuple[str, ...]
     loss: Loss
-    steps: int = 1
+    steps: Steps = 1
     every: int = 1
+
+    def updates(self, t: int) -> int:
+        """How many updates it makes in iteration ``t``."""
+        return updates(self.steps, self.every, t)
+
+
+def updates(steps: Steps, every: int, t: int) -> int:
+    """How many updates ``steps`` at every iteration t with ``t % every == 0`` are in iteration ``t``."""
+    if t % every:
+        return 0
+    return steps(t) if callable(steps) else steps
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,8 @@ class Game:
         for who, player in self.players.items():
             _refuse_unknown(f"player {who!r} owns", player.owns, self.nets)
             _refuse_unknown(f"player {who!r} owns, without an optimizer in `opts`,", player.owns, self.opts)
-            if not player.owns or player.steps < 1 or player.every < 1:
+            fixed = 1 if callable(player.steps) else player.steps
+            if not player.owns or fixed < 1 or player.every < 1:
                 raise ValueError(f"player {who!r} must own a network, and its `steps` and `every` must be at least 1")
         for what in ("opts", "project", "average"):
             _refuse_unknown(f"`{what}` names", getattr(self, what), self.nets)

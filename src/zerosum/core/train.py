@@ -9,7 +9,7 @@ import torch
 
 from zerosum.core import parallel
 from zerosum.core.dynamics import Dynamics, alternating
-from zerosum.core.game import Game, Said, State
+from zerosum.core.game import Game, Said, State, updates
 from zerosum.core.optim import Tensors
 
 
@@ -52,7 +52,7 @@ def train(
     for t in range(first, steps):
         said: Said = {}
         for move, run in zip(moves, runs, strict=True):
-            for _ in range(move.steps if t % move.every == 0 else 0):
+            for _ in range(updates(move.steps, move.every, t)):
                 state, heard = run(state, next(batches))
                 said |= heard
         said = _agree(said)

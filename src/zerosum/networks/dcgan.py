@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from zerosum.networks.common import Init, Norm, Wrap, check_positive, halvings, keep, normal
 from zerosum.networks.layers import BatchNorm
+from zerosum.networks.layers.dropout import Dropout
 
 BOTTOM = 4  # pixels a side of the smallest feature map
 
@@ -81,6 +82,7 @@ class Critic(nn.Module):
         norm: channels -> normalisation layer: ``BatchNorm``, ``LayerNorm`` for WGAN-GP, ``nn.Identity`` for none.
         wrap: applied to each convolution and the linear layer (``spectral_norm``).
         bias: give convolutions and the linear layer a bias?
+        dropout: after each activation, how likely a unit is dropped (CT-GAN: 0.5).
         init: sets the weights of one layer.
     """
 
@@ -94,6 +96,7 @@ class Critic(nn.Module):
         norm: Norm = BatchNorm,
         wrap: Wrap = keep,
         bias: bool = False,
+        dropout: float = 0.0,
         init: Init = normal(0.02),  # noqa: B008 (a pure function)
     ) -> None:
         super().__init__()
@@ -111,6 +114,7 @@ class Critic(nn.Module):
         self.convs = nn.ModuleList(wrap(conv) for conv in convs)
         self.norms = nn.ModuleList([nn.Identity(), *norms])
         self.last = wrap(last)
+        self.drop = Dropout(dropout)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, 16 times the last layer's channels)."""
@@ -118,7 +122,7 @@ class Critic(nn.Module):
             # Grey images fit both layouts, and convolutions would take the slow one: these strides say channels_last.
             x = x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = F.leaky_relu(norm(conv(x)), 0.2)
+            x = self.drop(F.leaky_relu(norm(conv(x)), 0.2))
         return torch.flatten(x, 1)
 
     def forward(self, x: Tensor) -> Tensor:

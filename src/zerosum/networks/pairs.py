@@ -11,8 +11,8 @@ from zerosum.networks.common import Norm, Wrap, keep
 from zerosum.networks.layers import BatchNorm
 
 
-def points_pair(shape: Sequence[int], latent: int, width: int = 512, *, wrap: Wrap = keep) -> dict[str, nn.Module]:
-    """MLPs with three hidden layers of ``width``, as in the toy experiments of WGAN-GP."""
+def points_pair(shape: Sequence[int], latent: int, width: int = 128, *, wrap: Wrap = keep) -> dict[str, nn.Module]:
+    """MLPs with three hidden layers of ``width``, as in the toy experiments of WGAN-GP, where it is 512."""
     hidden = (width,) * 3
     return {"G": mlp.Generator(latent, hidden, shape), "D": mlp.Critic(shape, hidden, wrap=wrap)}
 

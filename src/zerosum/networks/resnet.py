@@ -16,7 +16,7 @@ them are joined with them (``UpConv``, ``DownConv``), for less than half of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from zerosum.networks.common import Activation, Init, Norm, Wrap, check_positive, glorot_uniform, keep
 from zerosum.networks.layers import BatchNorm, DownConv, UpConv, halve, upsample
+from zerosum.networks.layers.dropout import Dropout
 
 Pool = Callable[[Tensor], Tensor]  # (B, C, H, W) -> (B, features)
 HIDDEN_GAIN = math.sqrt(2)  # of the 3x3 convolutions inside a block, each followed by a ReLU; 1 elsewhere
@@ -224,6 +225,7 @@ class Critic(nn.Module):
         wrap: applied to each convolution and the linear layer (``spectral_norm``).
         pool: (B, C, H, W) -> (B, features); ``None`` for the plan's.
         head_bias: has the linear layer a bias? (Not in SNGAN's own code, but in most ports.)
+        dropout: after each block, how likely a unit is dropped, such as CT-GAN's (0.2, 0.5, 0.5); ``()`` for none.
         init: sets the weights of one layer.
     """
 
@@ -238,6 +240,7 @@ class Critic(nn.Module):
         wrap: Wrap = keep,
         pool: Pool | None = None,
         head_bias: bool = True,
+        dropout: Sequence[float] = (),
         init: Init = glorot_uniform,
     ) -> None:
         super().__init__()
@@ -251,6 +254,10 @@ class Critic(nn.Module):
             DownBlock(i, o, norm, wrap, init, down=down, inner_bias=plan.inner_bias)
             for (i, o), down in zip(pairwise(widths), plan.downs, strict=True)
         )
+        if len(dropout) not in (0, len(self.blocks)):
+            raise ValueError(f"dropout={tuple(dropout)}: one rate for each of {len(self.blocks)} blocks, or ()")
+        rates = dropout or (0.0,) * len(self.blocks)
+        self.drops = nn.ModuleList(Dropout(rate) for rate in rates)
         top = size // 2 ** (sum(plan.downs) + isinstance(self.first, FirstBlock))
         features = self.pool(torch.zeros(1, widths[-1], top, top)).shape[1]
         head = nn.Linear(features, 1, bias=head_bias)
@@ -260,8 +267,8 @@ class Critic(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), after pooling."""
         h = self.first(x)
-        for block in self.blocks:
-            h = block(h)
+        for block, drop in zip(self.blocks, self.drops, strict=True):
+            h = drop(block(h))
         return self.pool(self.end(h))
 
     def forward(self, x: Tensor) -> Tensor:

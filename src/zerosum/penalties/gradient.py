@@ -3,6 +3,9 @@
 A critic is any function of a batch; where it has an attribute ``frozen`` (the same function without side effects),
 that is what gets differentiated. All random numbers are arguments. With batch normalisation in the critic, a sample's
 slope includes its effect on the logits of the others.
+
+How far a slope is from its target is judged by an ``excess``: :func:`two_sided` or :func:`one_sided`. A penalty is
+zero-centred with ``target=0``.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad
 
 from zerosum.penalties.precision import in_float32
 
 Critic = Callable[[Tensor], Tensor]
+Excess = Callable[[Tensor], Tensor]  # (slope - target) per sample -> what it costs
 
 
 def slope(critic: Critic, x: Tensor) -> Tensor:
@@ -29,7 +34,19 @@ def slope(critic: Critic, x: Tensor) -> Tensor:
     return in_float32(grad(total), x)
 
 
-def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, target: float = 1.0) -> Tensor:
+def two_sided(off: Tensor) -> Tensor:
+    """Eq. 3, Gulrajani et al. 2017 (arXiv:1704.00028): (|grad D| - target)^2."""
+    return off.square()
+
+
+def one_sided(off: Tensor) -> Tensor:
+    """WGAN-LP, Petzka et al. 2018 (arXiv:1709.08894): max(0, |grad D| - target)^2, nothing where D is flatter."""
+    return F.relu(off).square()
+
+
+def wgan_gp(
+    critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, target: float = 1.0, excess: Excess = two_sided
+) -> Tensor:
     """Eq. 3, Gulrajani et al. 2017 (arXiv:1704.00028), second term without its weight: E (|grad D(x^)| - target)^2.
 
     x^ = eps x + (1 - eps) G(z), as in Algorithm 1.
@@ -40,21 +57,43 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, target: flo
         fake: G(z), the same shape.
         eps: U[0, 1] per sample, (B,) or (B, 1).
         target: the slope aimed at.
+        excess: what |grad D(x^)| - target costs.
 
     Returns:
         A scalar >= 0.
     """
-    _check_same("fake", fake, real)
+    return excess(_norm(slope(critic, _between(real, fake, eps))) - target).mean()
 
-    def between(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        t = _per_sample("eps", t, x)
-        return t * x + (1 - t) * y
 
-    return _off_target(critic, in_float32(between, real, fake, eps), target)
+def wgan_div(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, power: float = 6.0) -> Tensor:
+    """The penalty of WGAN-div, Wu et al. 2018 (arXiv:1712.01026), without its weight k: E |grad D(x^)|^power.
+
+    Its best critic needs no Lipschitz constraint. x^ = eps x + (1 - eps) G(z), one of several choices that the paper
+    compares.
+
+    Args:
+        critic: (B, ...) -> logits.
+        real: x, (B, ...).
+        fake: G(z), the same shape.
+        eps: U[0, 1] per sample, (B,) or (B, 1).
+        power: p, above 1.
+
+    Returns:
+        A scalar >= 0.
+    """
+    if not power > 1:
+        raise ValueError(f"power={power}: must be above 1 for the Wasserstein divergence to be one (the paper: 6)")
+    return _norm(slope(critic, _between(real, fake, eps))).pow(power).mean()
 
 
 def dragan(
-    critic: Critic, real: Tensor, noise: Tensor, alpha: Tensor, target: float = 1.0, scale: float = 0.5
+    critic: Critic,
+    real: Tensor,
+    noise: Tensor,
+    alpha: Tensor,
+    target: float = 1.0,
+    scale: float = 0.5,
+    excess: Excess = two_sided,
 ) -> Tensor:
     """Section 2.3, Kodali et al. 2017 (arXiv:1705.07215), without its weight: E (|grad D(x + delta)| - target)^2.
 
@@ -68,6 +107,7 @@ def dragan(
         alpha: U[0, 1] per sample, (B,) or (B, 1).
         target: k, the slope aimed at.
         scale: of the noise, in standard deviations.
+        excess: what |grad D(x + delta)| - target costs.
 
     Returns:
         A scalar >= 0.
@@ -77,7 +117,7 @@ def dragan(
     def around(x: Tensor, u: Tensor, a: Tensor) -> Tensor:
         return x + _per_sample("alpha", a, x) * (scale * x.std(correction=0) * u)
 
-    return _off_target(critic, in_float32(around, real, noise, alpha), target)
+    return excess(_norm(slope(critic, in_float32(around, real, noise, alpha))) - target).mean()
 
 
 def r1(critic: Critic, real: Tensor) -> Tensor:
@@ -106,8 +146,15 @@ def r2(critic: Critic, fake: Tensor) -> Tensor:
     return r1(critic, fake)
 
 
-def _off_target(critic: Critic, points: Tensor, target: float) -> Tensor:
-    return (_norm(slope(critic, points)) - target).square().mean()
+def _between(real: Tensor, fake: Tensor, eps: Tensor) -> Tensor:
+    """eps x + (1 - eps) y, per sample."""
+    _check_same("fake", fake, real)
+
+    def mix(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        t = _per_sample("eps", t, x)
+        return t * x + (1 - t) * y
+
+    return in_float32(mix, real, fake, eps)
 
 
 def _squares(slopes: Tensor) -> Tensor:

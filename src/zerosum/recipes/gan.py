@@ -23,7 +23,7 @@ def recipe(
     data: Data,
     *,
     latent: int = 100,
-    width: int = 512,
+    width: int = 128,
     lr: float = 2e-4,
     beta1: float = 0.5,
     k: int = 1,

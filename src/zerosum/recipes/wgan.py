@@ -1,8 +1,10 @@
 """WGAN. Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1.
 
-Departures from the paper: n_critic stays 5 throughout (the authors' code raises it to 100 for the first 25
-generator updates and every 500th). On points, MLPs.
+``--schedule official`` is that of the authors' code: 100 critic updates before each of the first 25 generator updates
+and before every 500th, n_critic otherwise. Departures from the paper: on points, MLPs.
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +28,7 @@ def recipe(
     lr: float = 5e-5,
     c: float = 0.01,
     n_critic: int = 5,
+    schedule: Literal["constant", "official"] = "constant",
     batch_size: int = 64,
     steps: int = 100_000,
 ) -> Recipe:
@@ -39,10 +42,14 @@ def recipe(
         lr: alpha, RMSprop's learning rate, of both players.
         c: every weight of the critic is clipped to [-c, c].
         n_critic: critic updates per generator update.
+        schedule: n_critic throughout, as in Algorithm 1, or raised at times as in the authors' code.
         batch_size: m, real samples per update.
         steps: generator updates in all.
     """
     nets = points_pair(data.shape, latent) if data.is_points else dcgan_pair(data.shape, latent, width, kernel)
+
+    def official(t: int) -> int:
+        return 100 if t < 25 or t % 500 == 0 else n_critic
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"w": wasserstein.d(n.D(b.x), n.D(n.G(b.z)))}
@@ -53,7 +60,10 @@ def recipe(
     game = Game(
         nets,
         opts={"D": rmsprop(lr), "G": rmsprop(lr)},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
+        players={
+            "D": Player(("D",), d_loss, steps=official if schedule == "official" else n_critic),
+            "G": Player(("G",), g_loss),
+        },
         project={"D": clip(c)},
     )
 

@@ -7,14 +7,17 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zerosum import __version__
 from zerosum import recipe as recipes
 from zerosum.core import checkpoint, parallel
+from zerosum.data import load as load_data
 from zerosum.data.base import Data
 from zerosum.recipe import UsageError
 from zerosum.runs.folder import RunFolder
@@ -178,7 +181,7 @@ def open_run(
     folder = RunFolder(path)
     record = folder.record()
     record["settings"] = {**record["settings"], "device": device}
-    setup = reopen(record, {}, stand_in=None if real else _stand_in(record["data"]))
+    setup = reopen(record, {}, stand_in=None if real else _stand_in(record["data"], record["settings"]["size"]))
     chosen = folder.best() if best else folder.latest()
     if chosen is None:
         raise UsageError(f"{path}: no checkpoint was scored along the way (--eval-every), so none is the best")
@@ -220,8 +223,34 @@ def _choices(setup: Setup) -> dict[str, Any]:
     return {"recipe": setup.name, "arguments": setup.arguments, "settings": settings}
 
 
-def _stand_in(data: Mapping[str, Any]) -> Data | None:
-    """Data of the recorded shape, without content; ``None`` for points, which are made rather than kept."""
+@dataclass(frozen=True)
+class Recorded(Data):
+    """Data of a recorded shape, read only when a batch is asked for: by priors that draw real images to complete.
+
+    Attributes:
+        size: pixels a side, as the run was told.
+    """
+
+    size: int | None
+
+    @cached_property
+    def content(self) -> Data:
+        """The data themselves."""
+        found = load_data(self.name, size=self.size, progress=False)
+        if found.fingerprint != self.fingerprint:
+            raise UsageError(f"{self.name} is not what the run was trained on: its content has changed since")
+        return found
+
+    def batch(
+        self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, Tensor | None]:
+        """Batch ``k`` of the data themselves."""
+        return self.content.batch(k, size, seed=seed, rank=rank, world=world, device=device)
+
+
+def _stand_in(data: Mapping[str, Any], size: int | None) -> Data | None:
+    """Data of the recorded shape, content aside; ``None`` for points, which are made rather than kept."""
     if len(data["shape"]) == 1:
         return None
-    return Data(data["name"], tuple(data["shape"]), tuple(data["classes"]), data["count"], data["fingerprint"], ())
+    known = (data["name"], tuple(data["shape"]), tuple(data["classes"]), data["count"], data["fingerprint"], ())
+    return Recorded(*known, size=size)

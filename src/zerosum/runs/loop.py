@@ -152,7 +152,7 @@ class Run:
             if step % self.log_every == 0 or step == total:
                 losses = means.take()
                 spent = self.seconds + time.monotonic() - since
-                rate = (step - logged[0]) * self.setup.images_per_step / max(spent - logged[1], 1e-9)
+                rate = (self.setup.images(step) - self.setup.images(logged[0])) / max(spent - logged[1], 1e-9)
                 logged = (step, spent)
                 self.log(logger, losses, rate, spent)
             self.display.update(step, rate, losses)
@@ -186,7 +186,7 @@ class Run:
     def log(self, logger: Logger | None, losses: dict[str, float], rate: float, spent: float) -> None:
         """A row of metrics.jsonl."""
         if logger is not None:
-            images = self.step * self.setup.images_per_step
+            images = self.setup.images(self.step)
             row = {"images": images, "seconds": round(spent, 3), "images_per_second": round(rate, 1)}
             logger.row(self.step, row, losses)
 
@@ -263,7 +263,7 @@ class Run:
 
     def outcome(self, scores: list[Score]) -> Outcome:
         """Sum up, and write ``outcome.json``."""
-        images = self.step * self.setup.images_per_step
+        images = self.setup.images(self.step)
         if self.setup.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.setup.device) / 2**20
         else:

@@ -83,9 +83,9 @@ def image_files(source: str, real: ImageSet, count: int | None) -> ImageSet:
 
 def generated(sampler: Sampler, setup: Setup, step: int, count: int) -> ImageSet:
     """Samples of a run after ``step`` iterations, with their classes where it is conditional."""
-    latents = sampler.latents(0, count)
     identity = [setup.name, setup.arguments, setup.data.fingerprint, setup.settings.seed, step, sampler.seed]
-    labels = latents[1].cpu() if len(latents) > 1 else None
+    one = sampler.latents(0, 1)
+    labels = sampler.latents(0, count)[1].cpu() if _labelled(one) else None
     return of_generator(
         sampler,
         tuple(setup.data.shape),
@@ -94,8 +94,13 @@ def generated(sampler: Sampler, setup: Setup, step: int, count: int) -> ImageSet
         fingerprint=hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest(),
         labels=labels,
         classes=tuple(setup.data.classes),
-        maker=_maker(sampler) if len(latents) == 1 else None,
+        maker=_maker(sampler) if len(one) == 1 else None,
     )
+
+
+def _labelled(drawn: Tensor | tuple[Tensor, ...]) -> bool:
+    """Does a prior draw labels? What else it may draw beside latents, such as images to complete, has more axes."""
+    return isinstance(drawn, tuple) and len(drawn) > 1 and drawn[1].dim() == 1
 
 
 def _maker(sampler: Sampler) -> Maker:
@@ -147,7 +152,7 @@ def check(setup: Setup) -> None:
         measures = choose(settings.metrics.split(","))
     except ValueError as error:
         raise UsageError(f"--metrics: {error}") from error
-    conditional = isinstance(setup.recipe.prior(1, torch.Generator(setup.device)), tuple)
+    conditional = _labelled(setup.recipe.prior(1, torch.Generator(setup.device)))
     for name, chosen in measures.items():
         if "held-out" in chosen.needs:
             raise UsageError(f"--metrics {name} needs held-out images: measure it later, by zerosum eval --held-out")

@@ -12,6 +12,7 @@ import torch
 from zerosum import recipe as recipes
 from zerosum.core import parallel
 from zerosum.core.ema import Average, warmed_up
+from zerosum.core.game import Player
 from zerosum.core.random import generator, reseed, seed_for
 from zerosum.data import Data, load
 from zerosum.recipe import Phase, Recipe, UsageError
@@ -31,11 +32,15 @@ class Setup:
     autocast: torch.dtype | None
     backend: str | None
 
-    @property
-    def images_per_step(self) -> int:
-        """Real samples that the busiest player sees in one iteration."""
-        players = self.recipe.phases[0].game.players.values()
-        return self.recipe.batch_size * max(p.steps for p in players if p.every == 1)
+    def images(self, steps: int) -> int:
+        """Real samples that the busiest player of the first game sees in ``steps`` iterations."""
+        players = [p for p in self.recipe.phases[0].game.players.values() if p.every == 1]
+        return self.recipe.batch_size * max(_turns(p, steps) for p in players)
+
+
+def _turns(player: Player, steps: int) -> int:
+    """A player's updates in ``steps`` iterations."""
+    return sum(map(player.updates, range(steps))) if callable(player.steps) else player.steps * steps
 
 
 def build(

@@ -1,0 +1,54 @@
+"""Packing. Lin et al. 2018, arXiv:1712.04086, Section 2: a critic that sees several samples at once.
+
+One that sees m samples of the same origin together can tell a generator without variety from the data, because its
+packs repeat themselves. The critic is any network whose input is m times as large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from zerosum.networks.common import check_positive
+
+
+def pack(x: Tensor, m: int) -> Tensor:
+    """Each m consecutive samples joined along the first dimension of a sample.
+
+    Args:
+        x: images (B, C, H, W), or points (B, F).
+        m: degree of packing; B must be divisible by it.
+
+    Returns:
+        (B / m, m C, H, W) or (B / m, m F): sample ``i m + j`` is part ``j`` of pack ``i``.
+    """
+    check_positive(m=m)
+    if x.dim() < 2 or x.shape[0] % m:
+        raise ValueError(f"samples of shape {tuple(x.shape)} cannot be packed by {m}: take a batch divisible by {m}")
+    return x.reshape(x.shape[0] // m, m * x.shape[1], *x.shape[2:])
+
+
+def packed_shape(shape: Sequence[int], m: int) -> tuple[int, ...]:
+    """The shape of one pack of m samples of ``shape``."""
+    check_positive(m=m)
+    return (m * shape[0], *shape[1:])
+
+
+class Packed(nn.Module):
+    """``critic`` on packs of m: (B, ...) -> logits (B / m,).
+
+    Args:
+        critic: takes packs, of :func:`packed_shape`.
+        m: samples in a pack.
+    """
+
+    def __init__(self, critic: nn.Module, m: int) -> None:
+        super().__init__()
+        check_positive(m=m)
+        self.critic, self.m = critic, m
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) -> logits (B / m,)."""
+        logits: Tensor = self.critic(pack(x, self.m))
+        return logits

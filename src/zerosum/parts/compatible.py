@@ -1,0 +1,97 @@
+"""What cannot be combined, with the reason and the nearest thing that works."""
+
+from __future__ import annotations
+
+from zerosum.parts.critics import Conditioning, Constraint, Networks
+from zerosum.parts.objectives import ENERGIES, Goal
+from zerosum.parts.penalties import Penalty
+
+
+def check_objective(objective: str, goal: Goal, network: str, family: Networks) -> None:
+    """An objective of logits needs a critic that gives logits, one of energies an autoencoder.
+
+    Raises:
+        ValueError: it has another.
+    """
+    if goal.reads == family.gives:
+        return
+    if goal.reads == ENERGIES:
+        raise ValueError(
+            f"the objective {objective!r} reads energies, which are at least 0 and small for real samples, and the "
+            f"critic {network!r} gives logits of any sign: use network='autoencoder'"
+        )
+    raise ValueError(
+        f"the objective {objective!r} reads logits, and an autoencoder gives energies, which are never negative: use "
+        "objective='energy-based', or another network such as dcgan"
+    )
+
+
+def check_critic(network: str, family: Networks, constraint: Constraint, norm: str | None, dropout: float) -> None:
+    """Norm, dropout and wrapped layers need a place in the critic.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if norm not in (None, "none") and family.norm is None:
+        raise ValueError(f"the critic of {network!r} has no place for {norm} norm: leave norm out, or take dcgan")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
+    if dropout and not family.dropout:
+        raise ValueError(f"the critic of {network!r} has no place for dropout: take mlp, dcgan or resnet, or dropout=0")
+    if constraint.wrap is not Constraint().wrap and not family.wrapped:
+        raise ValueError(
+            f"the layers of {network!r} are not wrapped: constrain another network, or take constraint='none' or 'clip'"
+        )
+
+
+def check_conditioning(name: str, chosen: Conditioning | None, family: Networks, classes: int, points: bool) -> None:
+    """Labels need labelled images, and a critic with a linear layer at its end.
+
+    Raises:
+        ValueError: something is missing.
+    """
+    if chosen is None:
+        return
+    if classes < 2 or points:
+        raise ValueError(
+            f"conditioning={name!r} needs labelled images, such as a folder with a subfolder for each class; without "
+            "labels use conditioning='none'"
+        )
+    if family.gives == ENERGIES:
+        raise ValueError(
+            f"conditioning={name!r} builds on a critic's features and logit, and an autoencoder has none: use "
+            "conditioning='none', or network='dcgan' with an objective of logits"
+        )
+
+
+def check_penalty(
+    name: str, chosen: Penalty | None, family: Networks, conditioning: Conditioning | None, dropout: float
+) -> None:
+    """A penalty needs what it reads.
+
+    Raises:
+        ValueError: the critic has no logits, codes, features or dropout.
+    """
+    if chosen is None:
+        return
+    energies = family.gives == ENERGIES
+    if "logits" in chosen.needs and energies:
+        raise ValueError(
+            f"the penalty {name!r} acts on the slope of a critic's logit, and an autoencoder gives energies: use "
+            "penalty='pulling-away' or 'none'"
+        )
+    if "codes" in chosen.needs and not energies:
+        raise ValueError(
+            f"the penalty {name!r} compares codes, which only an autoencoder has: use network='autoencoder' with "
+            "objective='energy-based', or penalty='feature-matching'"
+        )
+    if "features" in chosen.needs and (conditioning is not None or energies):
+        raise ValueError(
+            f"the penalty {name!r} reads the features of a critic that is given samples alone and is no autoencoder: "
+            "use conditioning='none' and a network such as dcgan"
+        )
+    if "dropout" in chosen.needs and not dropout:
+        raise ValueError(
+            f"the penalty {name!r} compares two passes under dropout, and without it they are the same: set dropout, "
+            "such as 0.5"
+        )

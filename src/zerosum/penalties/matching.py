@@ -1,0 +1,86 @@
+"""Feature matching, and historical averaging. Salimans et al. 2016, arXiv:1606.03498, Sections 3.1 and 3.3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerosum.core.optim import Optimizer, Tensors, Update
+from zerosum.penalties.precision import in_float32
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """Section 3.1, Salimans et al. 2016 (arXiv:1606.03498): |E f(x) - E f(G(z))|_2^2.
+
+    A critic that normalises real and generated batches each by its own statistics makes their mean features agree
+    whatever the samples are: it must not have batch normalisation.
+
+    Args:
+        real: f(x), the critic's features of real samples, (B, ...).
+        fake: f(G(z)), the critic's features of generated samples; its batch may have another size.
+
+    Returns:
+        A scalar >= 0: a sum over features.
+    """
+    return in_float32(lambda x, y: _apart(x, y).square().sum(), real, fake)
+
+
+def feature_matching_l1(real: Tensor, fake: Tensor) -> Tensor:
+    """The authors' code for CIFAR-10 and SVHN, Salimans et al. 2016 (arXiv:1606.03498): mean |E f(x) - E f(G(z))|.
+
+    Args:
+        real: f(x), the critic's features of real samples, (B, ...).
+        fake: f(G(z)), the critic's features of generated samples; its batch may have another size.
+
+    Returns:
+        A scalar >= 0: a mean over features.
+    """
+    return in_float32(lambda x, y: _apart(x, y).abs().mean(), real, fake)
+
+
+def _apart(real: Tensor, fake: Tensor) -> Tensor:
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(
+            f"features of shape {tuple(real.shape)} (real) and {tuple(fake.shape)} (fake): they must agree in all but "
+            "the number of samples"
+        )
+    return real.mean(0) - fake.mean(0)
+
+
+def historical(base: Optimizer, strength: float) -> Optimizer:
+    """Section 3.3, Salimans et al. 2016 (arXiv:1606.03498): the loss gains strength |theta - (1/t) sum_i theta_i|^2.
+
+    The sum is over the weights at each update so far, the present one included, and its mean is held fixed: ``base``
+    descends ``g + 2 strength (theta - mean)``. The paper gives no strength. The penalty is not among a player's terms,
+    so the log does not show it.
+
+    Args:
+        base: the optimizer that makes the step.
+        strength: of the pull towards the mean, above 0.
+
+    Returns:
+        An optimizer whose state holds that of ``base``, the mean and t.
+    """
+    if not strength > 0:
+        raise ValueError(f"strength={strength}: must be above 0; without historical averaging use `base` itself")
+
+    def init(weights: Tensors) -> Any:
+        device = next((w.device for w in weights.values()), None)
+        mean = {k: torch.zeros_like(w) for k, w in weights.items()}
+        return {"base": base.init(weights), "mean": mean, "t": torch.zeros((), device=device)}
+
+    def pulled(step: Update) -> Callable[[Tensors, Any, Tensors], tuple[Tensors, Any]]:
+        def update(grads: Tensors, state: Any, weights: Tensors) -> tuple[Tensors, Any]:
+            # The mean takes the weights in here and not after the step, so that it sees them as a projection left them.
+            t = state["t"] + 1
+            mean = {k: m + (weights[k] - m) / t for k, m in state["mean"].items()}
+            both = {k: g + 2 * strength * (weights[k] - mean[k]) for k, g in grads.items()}
+            moved, inner = step(both, state["base"], weights)
+            return moved, {"base": inner, "mean": mean, "t": t}
+
+        return update
+
+    return Optimizer(init, pulled(base.update), pulled(base.fast))

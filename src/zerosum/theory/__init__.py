@@ -1,0 +1,1 @@
+"""What the papers prove, computed: closed forms and exact solutions, to hold trained networks against."""

@@ -1,0 +1,120 @@
+"""The best losses that samples allow, without a network. Qi 2017, arXiv:1701.06264, non-parametric analysis.
+
+Among all kappa-Lipschitz functions L >= 0 the objective of the loss-sensitive GAN reads L at the n real and m generated
+samples alone. So a linear program finds its optimal values l_i there, and every optimal loss with these values lies
+between two functions that are made of cones around the samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Distance = Callable[[Array, Array], Array]  # (N, d), (M, d) -> (N, M)
+
+
+def l1(x: Array, y: Array) -> Array:
+    """|x - y|_1 of every pair: (N, d), (M, d) -> (N, M)."""
+    return np.asarray(np.abs(x[:, None] - y[None]).sum(2))
+
+
+@dataclass(frozen=True)
+class OptimalLoss:
+    """An optimal loss at the samples, and its bounds everywhere.
+
+    Attributes:
+        samples: the real ones, then the generated ones, (n + m, d).
+        values: l_i >= 0 at each, (n + m,).
+        objective: the least value of the objective.
+        kappa: the Lipschitz constant.
+        distance: Delta.
+    """
+
+    samples: Array
+    values: Array
+    objective: float
+    kappa: float
+    distance: Distance
+
+    def lower(self, x: Array) -> Array:
+        """max_i (l_i - kappa Delta(x, x_i))_+ , the least loss with these values: (N, d) -> (N,).
+
+        Its slope is kappa except where it is 0, and it is 0 wherever no sample of large loss is near.
+        """
+        cones = self.values - self.kappa * self.distance(_points("x", x), self.samples)
+        return np.asarray(np.maximum(cones, 0).max(1))
+
+    def upper(self, x: Array) -> Array:
+        """min_i (l_i + kappa Delta(x, x_i)), the greatest loss with these values: (N, d) -> (N,)."""
+        return np.asarray((self.values + self.kappa * self.distance(_points("x", x), self.samples)).min(1))
+
+
+def optimal_loss(
+    real: Array, fake: Array, *, kappa: float = 1.0, weight: float = 1.0, distance: Distance = l1
+) -> OptimalLoss:
+    """The linear program of Qi 2017 (arXiv:1701.06264), non-parametric analysis.
+
+    Minimises 1/n sum_i l_i + weight/n sum_i (Delta(x_i, x_(n+i)) + l_i - l_(n+i))_+ over i = 1..n, subject to
+    |l_i - l_j| <= kappa Delta(x_i, x_j) and l_i >= 0 for all n + m samples. The solution need not be unique.
+
+    Args:
+        real: x_1 .. x_n, (n, d).
+        fake: x_(n+1) .. x_(n+m), (m, d) with m >= n; the first n are paired with the real ones.
+        kappa: the Lipschitz constant with respect to ``distance``, above 0.
+        weight: lambda, at least 0.
+        distance: Delta, a metric.
+
+    Returns:
+        Values at the samples, with their bounds everywhere.
+    """
+    real, fake = _points("real", real), _points("fake", fake)
+    if real.shape[1] != fake.shape[1] or len(fake) < len(real):
+        raise ValueError(f"real is {real.shape}, fake {fake.shape}: each real sample needs a generated one of its kind")
+    if not (np.isfinite([kappa, weight]).all() and kappa > 0 and weight >= 0):
+        raise ValueError(f"kappa={kappa}, weight={weight}: kappa must be above 0, weight at least 0, both finite")
+    samples = np.concatenate([real, fake])
+    values, objective = _solve(distance(samples, samples), len(real), kappa, weight)
+    return OptimalLoss(samples, values, objective, kappa, distance)
+
+
+def _solve(delta: Array, n: int, kappa: float, weight: float) -> tuple[Array, float]:
+    """Least (l, objective): unknowns are the l_i, then a slack above 0 for each hinge."""
+    from scipy.optimize import linprog
+
+    count = len(delta)
+    cost = np.concatenate([np.full(n, 1 / n), np.zeros(count - n), np.full(n, weight / n)])
+    i, j = np.nonzero(~np.eye(count, dtype=bool))
+    pairs = np.arange(n)
+    lipschitz = _differences(i, j, count + n)
+    hinges = _differences(pairs, n + pairs, count + n) - _unit(count + pairs, count + n)
+    from scipy.sparse import vstack
+
+    bounds = np.concatenate([kappa * delta[i, j], -delta[pairs, n + pairs]])
+    found: Any = linprog(cost, vstack([lipschitz, hinges]), bounds, method="highs")
+    if found.x is None:
+        raise ArithmeticError(f"the linear program was not solved: {found.message}")
+    return np.asarray(found.x[:count]), float(found.fun)
+
+
+def _unit(columns: npt.NDArray[np.int64], width: int) -> Any:
+    """Sparse rows with a one each."""
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((np.ones(len(columns)), (np.arange(len(columns)), columns)), (len(columns), width))
+
+
+def _differences(plus: npt.NDArray[np.int64], minus: npt.NDArray[np.int64], width: int) -> Any:
+    """Sparse rows that take one unknown from another."""
+    return _unit(plus, width) - _unit(minus, width)
+
+
+def _points(name: str, x: Array) -> Array:
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
+        raise ValueError(f"{name} must be finite points (N, d) with N, d >= 1, not of shape {x.shape}")
+    return x

@@ -1,0 +1,284 @@
+"""The custom recipe: every admitted combination plays, refused ones say why, and known ones equal their own pages."""
+
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from zerosum import recipe as recipes
+from zerosum.core.game import Game, Nets, State, play, start
+from zerosum.data import load as load_anew
+from zerosum.parts import pick
+from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, NETWORKS
+from zerosum.parts.objectives import GOALS
+from zerosum.parts.penalties import PENALTIES
+from zerosum.parts.play import DYNAMICS, OPTIMIZERS
+from zerosum.recipe import Recipe
+
+SMALL: dict[str, Any] = {"width": 16, "latent": 4, "batch_size": 4, "steps": 4}
+
+
+load = cache(load_anew)  # the same few images over and over
+
+
+def custom(source: str = "fashion-mini", **arguments: Any) -> Recipe:
+    torch.manual_seed(0)
+    return recipes.find("custom")(load(source), **{**SMALL, **arguments})
+
+
+def batch(recipe: Recipe, source: str = "fashion-mini", k: int = 0) -> Any:
+    x, y = load(source).batch(k, recipe.batch_size, seed=0)
+    return recipe.draw(x, y, torch.Generator().manual_seed(k))
+
+
+def check_plays(recipe: Recipe, source: str = "fashion-mini") -> None:
+    """Both players move, only what they own, and say finite things; a second round works on what the first left."""
+    game = recipe.phases[0].game
+    state = start(game)
+    for k in range(2):
+        drawn = batch(recipe, source, k)
+        for who in game.players:
+            after, said = play(game, who, state, drawn)
+            moved = {
+                n for n, ws in state.weights.items() if any((w != after.weights[n][i]).any() for i, w in ws.items())
+            }
+            assert moved == {who}
+            assert all(bool(term.isfinite()) for term in said[who].values()), said
+            state = after
+
+
+def refused(*reasons: str, **arguments: Any) -> None:
+    with pytest.raises(ValueError) as error:
+        custom(**arguments)
+    for reason in reasons:
+        assert reason in str(error.value)
+
+
+OF_LOGITS = [name for name in GOALS if name != "energy-based"]
+
+
+def admitted(objective: str, penalty: str, conditioning: str) -> None:
+    """Play it, or see it refused."""
+    dropout = 0.5 if penalty == "consistency" else 0.0
+    choice = {"objective": objective, "penalty": penalty, "conditioning": conditioning, "dropout": dropout}
+    if penalty == "pulling-away":
+        refused("only an autoencoder", "feature-matching", network="mlp", **choice)
+    elif penalty in ("feature-matching", "consistency") and conditioning != "none":
+        refused("reads the features", "conditioning='none'", network="mlp", **choice)
+    else:
+        check_plays(custom(network="mlp", **choice))
+
+
+@pytest.mark.parametrize("objective", OF_LOGITS)
+def test_every_objective_plays_with_every_penalty_and_with_every_conditioning(objective: str) -> None:
+    for penalty in PENALTIES:
+        admitted(objective, penalty, "none")
+    for conditioning in CONDITIONINGS:
+        admitted(objective, "none", conditioning)
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_every_penalty_plays_under_every_conditioning(conditioning: str) -> None:
+    for penalty in PENALTIES:
+        admitted("relativistic", penalty, conditioning)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_energies_play_with_penalties_of_codes_alone(penalty: str) -> None:
+    choice = {"objective": "energy-based", "network": "autoencoder", "penalty": penalty}
+    if penalty in ("none", "pulling-away"):
+        check_plays(custom(**choice))
+    else:
+        refused(penalty, "autoencoder", **choice) if penalty != "consistency" else refused(
+            "dropout", dropout=0.5, **choice
+        )
+
+
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name != "autoencoder"])
+def test_every_network_plays_under_every_conditioning_and_constraint(network: str) -> None:
+    for conditioning, constraint in product(CONDITIONINGS, CONSTRAINTS):
+        choice = {"network": network, "conditioning": conditioning, "constraint": constraint}
+        check_plays(custom(penalty="r1", **choice))
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+@pytest.mark.parametrize("penalty", ["none", "wgan-gp", "feature-matching"])
+def test_every_dynamics_plays_and_moves_both(dynamics: str, penalty: str) -> None:
+    from zerosum.core.dynamics import alternating
+
+    recipe = custom("ring", dynamics=dynamics, penalty=penalty, strength=0.1)
+    game = recipe.phases[0].game
+    state = before = start(game)
+    for k, move in enumerate((recipe.dynamics or alternating)(game)):
+        state, said = move.run(state, batch(recipe, "ring", k))
+        assert all(bool(v.isfinite()) for terms in said.values() for v in terms.values())
+    for name, weights in before.weights.items():
+        assert any((w != state.weights[name][k]).any() for k, w in weights.items())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers_and_two_time_scales(optimizer: str) -> None:
+    check_plays(custom("ring", optimizer=optimizer, lr_d=4e-4, lr_g=1e-4), "ring")
+
+
+def test_the_learning_rates_go_to_their_players() -> None:
+    recipe = custom("ring", optimizer="sgd", beta1=0.0, lr_d=0.5, lr_g=0.25)
+    game = recipe.phases[0].game
+    state = start(game)
+    b = batch(recipe, "ring")
+    from zerosum.core.game import gradient
+
+    for who, rate in (("D", 0.5), ("G", 0.25)):
+        grads, _, _ = gradient(game, who, state, b)
+        after, _ = play(game, who, state, b)
+        for key, weight in state.weights[who].items():
+            torch.testing.assert_close(after.weights[who][key], weight - rate * grads[who][key])
+
+
+# --- The same game as the page's: equal losses on equal weights and batches -------------------------------------------
+
+
+def losses_of(game: Game, state: State, b: Any) -> dict[str, float]:
+    memory = state.memory
+    said = {}
+    for who, player in game.players.items():
+        terms = player.loss(Nets(game, state, b), b, memory)
+        said[who] = float(torch.stack(list(terms.values())).sum())
+    return said
+
+
+def carry_over(weights: dict[str, torch.Tensor], to: State, net: str) -> None:
+    """The page's weights into the custom game, in order: both list the same layers."""
+    mine = list(to.weights[net].values())
+    assert [w.shape for w in mine] == [w.shape for w in weights.values()]
+    for have, want in zip(mine, weights.values(), strict=True):
+        have.copy_(want)
+
+
+@pytest.mark.parametrize(
+    ("page", "own", "chosen"),
+    [
+        (
+            "wgan-gp",
+            {"width": 4, "latent": 4},
+            {"objective": "wasserstein", "penalty": "wgan-gp", "penalty_weight": 0.1},
+        ),
+        ("ns-gan", {"width": 4, "latent": 4}, {"objective": "non-saturating"}),
+        ("gan", {"width": 4, "latent": 4}, {"objective": "minimax"}),
+        ("rsgan", {"latent": 4, "penalty_weight": 10.0}, {"objective": "relativistic", "penalty": "wgan-gp"}),
+        ("ra-hinge", {"latent": 4}, {"objective": "average-hinge"}),
+        ("loss-sensitive", {"latent": 4}, {"objective": "loss-sensitive"}),
+        ("wgan-div", {"latent": 4}, {"objective": "wasserstein", "penalty": "wgan-div"}),
+    ],
+)
+def test_a_choice_equals_its_page_on_points(page: str, own: dict[str, Any], chosen: dict[str, Any]) -> None:
+    data = load("ring")
+    published = recipes.find(page)(data, **own, batch_size=6).phases[0].game
+    theirs = start(published)
+    width = next(iter(theirs.weights["D"].values())).shape[0]
+    recipe = custom("ring", **chosen, width=width, batch_size=6)
+    game = recipe.phases[0].game
+    mine = start(game)
+    for net in ("D", "G"):
+        carry_over(theirs.weights[net], mine, net)
+    if page == "loss-sensitive":  # its critic gives a loss, the opposite of a logit
+        for name in ("last.weight", "last.bias"):
+            mine.weights["D"][f"net.{name}"].neg_()
+    b = batch(recipe, "ring")
+    for_page = recipes.find(page)(data, **own, batch_size=6).draw(b.x, None, torch.Generator().manual_seed(3))
+    for_page = for_page._replace(z=b.given[0], **({"eps": b.drawn[0]} if b.drawn else {}))
+    assert losses_of(game, mine, b) == pytest.approx(losses_of(published, theirs, for_page), rel=1e-5)
+
+
+def test_conditional_choices_equal_their_pages() -> None:
+    data = load("fashion-mini")
+    for page, own, chosen in (
+        ("cgan", {"critic": "projection"}, {"conditioning": "projection"}),
+        ("cgan", {"critic": "concat"}, {"conditioning": "concat"}),
+        ("ac-gan", {}, {"conditioning": "auxiliary"}),
+    ):
+        small = {"width": 4, "latent": 4, "kernel": 4, "batch_size": 6}
+        made = recipes.find(page)(data, **small, **own)
+        published = made.phases[0].game
+        theirs = start(published)
+        recipe = custom(network="dcgan", **small, **chosen)
+        game = recipe.phases[0].game
+        mine = start(game)
+        carry_over(theirs.weights["G"], mine, "G")
+        # Ours has biases in the critic, at first zero: all else is the page's.
+        bias = {k for k in mine.weights["D"] if k not in theirs.weights["D"]}
+        assert all("conv" in k or "last" in k for k in bias)
+        for key, weight in mine.weights["D"].items():
+            weight.zero_() if key in bias else weight.copy_(theirs.weights["D"][key])
+        b = batch(recipe)
+        for_page = made.draw(b.x, b.y, torch.Generator().manual_seed(3))._replace(z=b.given[0])
+        for_page = for_page._replace(c=b.y) if page == "ac-gan" else for_page
+        assert losses_of(game, mine, b) == pytest.approx(losses_of(published, theirs, for_page), rel=1e-4), page
+
+
+def test_looking_ahead_changes_the_generator_s_loss_alone() -> None:
+    plain, ahead = custom("ring"), custom("ring", unroll=2)
+    b = batch(plain, "ring")
+    told = [losses_of(r.phases[0].game, start(r.phases[0].game), b) for r in (plain, ahead)]
+    assert told[0]["D"] == told[1]["D"]
+    assert told[0]["G"] != told[1]["G"]
+
+
+def test_noise_fades_with_the_steps() -> None:
+    recipe = custom("ring", noise=0.5, steps=2)
+    game = recipe.phases[0].game
+    state = start(game)
+    assert int(state.memory["t"]) == 0
+    b = batch(recipe, "ring")
+    quiet = custom("ring").phases[0].game
+
+    def d(t: int) -> float:
+        memory = {"t": torch.tensor(t)}
+        return float(game.players["D"].loss(Nets(game, state, b), b, memory)["adv"])
+
+    without = float(
+        quiet.players["D"].loss(Nets(quiet, start(quiet), b._replace(noise=())), b._replace(noise=()), {})["adv"]
+    )
+    assert d(0) != pytest.approx(without)
+    assert d(2) == pytest.approx(without)
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reasons", "arguments"),
+    [
+        (["'wasserstien'", "Did you mean 'wasserstein'?"], {"objective": "wasserstien"}),
+        (["no penalty 'gp'"], {"penalty": "gp"}),
+        (["needs labelled images", "conditioning='none'"], {"source": "ring", "conditioning": "concat"}),
+        (["needs images", "network='mlp'"], {"source": "ring", "network": "dcgan"}),
+        (["reads energies", "autoencoder"], {"objective": "energy-based"}),
+        (["reads logits", "energy-based"], {"objective": "hinge", "network": "autoencoder"}),
+        (["features and logit"], {"objective": "energy-based", "network": "autoencoder", "conditioning": "concat"}),
+        (["dropout", "the same"], {"penalty": "consistency"}),
+        (["no place for dropout"], {"network": "infogan", "dropout": 0.5}),
+        (["no place for batch norm"], {"network": "mlp", "norm": "batch"}),
+        (["not wrapped"], {"objective": "energy-based", "network": "autoencoder", "constraint": "spectral-norm"}),
+        (["unroll=-1"], {"unroll": -1}),
+        (["penalty_weight=-1"], {"penalty": "r1", "penalty_weight": -1.0}),
+        (["dropout=1.5"], {"dropout": 1.5}),
+        (["annealed"], {"noise": -1.0}),
+        (["n_critic", "at once"], {"dynamics": "extragradient", "n_critic": 2}),
+        (["c=0"], {"constraint": "clip", "c": 0.0}),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(reasons: list[str], arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError) as error:
+        custom(**arguments)
+    text = str(error.value).replace("steps=2, every", "n_critic, every")
+    for reason in reasons:
+        assert reason in text
+
+
+def test_parts_are_picked_by_name() -> None:
+    assert pick({"a": 1}, "a", "letter") == 1
+    with pytest.raises(ValueError, match=r"there is no letter 'q'\. There is: a"):
+        pick({"a": 1}, "q", "letter")

@@ -1,0 +1,147 @@
+"""The improved GAN recipe: each technique changes what it says and nothing else."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from zerosum import recipe as recipes
+from zerosum.core.game import Game, Nets, play, start
+from zerosum.data import load
+from zerosum.networks.layers import BatchNorm
+from zerosum.networks.layers.minibatch import MinibatchDiscrimination
+from zerosum.networks.layers.virtual_batch_norm import VirtualBatchNorm
+from zerosum.recipe import Batch, Recipe
+
+SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 6, "steps": 4}
+
+
+def build(source: str = "fashion-mini", **arguments: Any) -> tuple[Recipe, Game, Batch]:
+    torch.manual_seed(0)
+    recipe = recipes.find("improved-gan")(load(source), **{**SMALL, **arguments})
+    batch = recipe.draw(*load(source).batch(0, 6, seed=0), torch.Generator().manual_seed(0))
+    return recipe, recipe.phases[0].game, batch
+
+
+def has(net: nn.Module, kind: type[nn.Module]) -> bool:
+    return any(isinstance(m, kind) for m in net.modules())
+
+
+@pytest.mark.parametrize("source", ["fashion-mini", "ring"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.25])
+def test_the_critic_minimises_the_cross_entropy_with_smoothed_real_labels(source: str, smoothing: float) -> None:
+    _, game, batch = build(source, smoothing=smoothing)
+    n = Nets(game, start(game), batch)
+    real, fake = n.D(batch.x).logits, n.D(n.G(batch.z)).logits
+    assert real.shape == fake.shape == (6,)
+    expected = F.binary_cross_entropy_with_logits(real, torch.full((6,), 1 - smoothing))
+    expected += F.binary_cross_entropy_with_logits(fake, torch.zeros(6))
+    terms = game.players["D"].loss(n, batch, {})
+    torch.testing.assert_close(sum(terms.values()), expected)
+
+
+def test_the_generator_fools_or_matches() -> None:
+    for generator in ("non-saturating", "feature-matching"):
+        _, game, batch = build(generator=generator)
+        n = Nets(game, start(game), batch)
+        (term,) = game.players["G"].loss(n, batch, {}).values()
+        real, fake = n.D(batch.x), n.D(n.G(batch.z))
+        gap = real.features.double().mean(0) - fake.features.double().mean(0)
+        expected = {
+            "non-saturating": -torch.sigmoid(fake.logits).log().mean(),
+            "feature-matching": gap.square().sum().float(),
+        }
+        torch.testing.assert_close(term, expected[generator])
+
+
+def test_the_critic_has_no_batch_norm_which_would_make_mean_features_agree() -> None:
+    _, game, batch = build(generator="feature-matching", kernels=0)
+    assert not has(game.nets["D"], BatchNorm)
+    n = Nets(game, start(game), batch)
+    loss = game.players["G"].loss
+    plain = loss(n, batch, {})["match"]
+    # A shift and a stretch of all real images, which batch norm would undo, is seen.
+    assert abs(loss(n, batch._replace(x=0.5 * batch.x - 0.5), {})["match"] - plain) > 0.01 * plain
+
+
+@pytest.mark.parametrize("source", ["fashion-mini", "ring"])
+def test_with_kernels_the_critic_sees_the_batch_and_without_only_the_sample(source: str) -> None:
+    for kernels in (0, 20):
+        _, game, batch = build(source, kernels=kernels)
+        assert has(game.nets["D"], MinibatchDiscrimination) == bool(kernels)
+        n = Nets(game, start(game), batch)
+        same = batch.x[:1].expand_as(batch.x)
+        alone, among = n.D(batch.x[:1]).logits, n.D(same).logits
+        assert torch.allclose(alone.expand(6), among, atol=1e-5) == (not kernels)
+
+
+def test_the_reference_batch_makes_generated_samples_independent() -> None:
+    for reference in (0, 5):
+        recipe, game, batch = build(reference=reference)
+        assert has(game.nets["G"], VirtualBatchNorm) == bool(reference)
+        assert has(game.nets["G"], BatchNorm) != bool(reference)
+        n = Nets(game, start(game), batch)
+        whole, part = n.G(batch.z), n.G(batch.z[:3])
+        assert whole.shape == batch.x.shape
+        assert torch.allclose(whole[:3], part, atol=1e-5) == bool(reference)
+        assert game.nets["G"](recipe.prior(3, torch.Generator().manual_seed(0))).shape == (3, 1, 32, 32)
+
+
+def test_the_reference_batch_is_the_same_in_every_run_and_stays() -> None:
+    _, game, batch = build(reference=5)
+    torch.manual_seed(1)
+    again = recipes.find("improved-gan")(load("fashion-mini"), reference=5, **SMALL).phases[0].game
+    state = start(game)
+    assert torch.equal(state.buffers["G"]["latents"], start(again).buffers["G"]["latents"])
+    after, _ = play(game, "G", state, batch)
+    assert torch.equal(after.buffers["G"]["latents"], state.buffers["G"]["latents"])
+
+
+def test_averaging_pulls_towards_the_mean_of_the_weights() -> None:
+    ends = []
+    for averaging in (0.0, 1e3):
+        _, game, batch = build("ring", averaging=averaging)
+        state = begin = start(game)
+        for _ in range(6):
+            state, _ = play(game, "D", state, batch)
+        ends.append(max(float((w - begin.weights["D"][k]).abs().max()) for k, w in state.weights["D"].items()))
+    assert ends[1] < 0.75 * ends[0]
+
+
+def test_refuses_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="virtual batch norm needs images"):
+        build("ring", reference=4)
+    with pytest.raises(ValueError, match="the first above the second"):
+        build(smoothing=1.0)
+    with pytest.raises(ValueError, match="kernels=-1"):
+        build(kernels=-1)
+    with pytest.raises(ValueError, match="strength=-1"):
+        build(averaging=-1.0)
+    with pytest.raises(ValueError, match="reference=1"):
+        build(reference=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"reference": 3, "averaging": 0.1},
+        {"reference": 3, "generator": "feature-matching"},
+        {"kernels": 0, "averaging": 0.1},
+    ],
+)
+def test_every_technique_compiles_to_one_graph_and_runs_in_bfloat16(arguments: dict[str, Any]) -> None:
+    from dataclasses import replace
+
+    _, game, batch = build(**arguments)
+    for who in game.players:
+        eager, said = play(game, who, start(game), batch)
+        run = torch.compile(lambda state, b, who=who: play(game, who, state, b), backend="aot_eager", fullgraph=True)
+        compiled, _ = run(start(game), batch)
+        apart = [(w - compiled.weights[n][k]).abs().mean() for n, ws in eager.weights.items() for k, w in ws.items()]
+        assert float(torch.stack(apart).max()) < 1e-5
+        half = replace(game, autocast=torch.bfloat16)
+        _, rough = play(half, who, start(half), batch)
+        for term, value in said[who].items():
+            assert float(rough[who][term]) == pytest.approx(float(value), rel=0.1, abs=0.05)

@@ -2,6 +2,7 @@
 
     python tools/recipes_table.py                 # what is not there yet
     python tools/recipes_table.py wgan-gp dcgan   # only these, if not there yet
+    python tools/recipes_table.py --images        # without ring and grid
     python tools/recipes_table.py --write         # the page alone, from what was measured
 
 Figures are kept in ``src/zerosum/recipes/measured.json``, entry by entry: remove one to measure it again. Unfinished
@@ -41,8 +42,12 @@ APART: dict[str, dict[str, Any]] = {
     "ns-gan": {"width": None},
     "cgan": {"critic": "projection"},
     "sngan": {"g_width": 32, "d_width": 32},
-    "wgan-gp": {"width": 24},
+    "began": {"width": 16},  # at full size in all of its layers
+    "semi-gan": {"g_width": 32, "d_width": 32},
+    **{name: {"width": 24} for name in ("wgan-gp", "wgan-div", "ct-gan")},  # residual networks
 }
+NO_SYSTEM = {"custom"}  # whatever one makes of it
+LAST = ("began", "unrolled")  # take longest
 APART_ON_POINTS: dict[str, dict[str, Any]] = {}
 REMARKS: dict[str, str] = {}
 PUBLISHED = """Published figures on rings and grids like these (VEEGAN, Srivastava et al. 2017, Table 1; 2,500 samples,
@@ -167,6 +172,11 @@ def points_of(name: str) -> None:
     (SCRATCH / f"points-{name}.json").write_text(json.dumps(found))
 
 
+def names() -> list[str]:
+    """All that have a row."""
+    return sorted(set(recipes.names()) - NO_SYSTEM, key=lambda name: (name in LAST, name))
+
+
 def takes_points(name: str) -> bool:
     try:
         recipes.find(name)(load("ring"))
@@ -197,20 +207,21 @@ def write() -> None:
     found, about = measured(), json.loads(MEASURED.read_text())["machine"]
     table = {"columns": " | ".join(COLUMNS), "rules": "|".join(["---"] * len(COLUMNS))}
     head = HEAD.format(images=IMAGES, points=POINTS, machine=about, **table)
-    rows = [line(name, found.get(name, {})) for name in recipes.names()]
-    images = [found[name]["fashion-mini"] for name in recipes.names() if "fashion-mini" in found.get(name, {})]
+    rows = [line(name, found.get(name, {})) for name in names()]
+    images = [found[name]["fashion-mini"] for name in names() if "fashion-mini" in found.get(name, {})]
     commands = "\n".join(f"- `{row['command']}`" for row in images)
     text = head + "\n".join(rows) + f"\n\n{PUBLISHED}\n## Commands of the runs on clothes\n\n{commands}\n"
     Path("results/recipes.md").write_text(text)
     print(text)
 
 
-def main(wanted: list[str]) -> None:
+def main(wanted: list[str], *, images_only: bool = False) -> None:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     done = measured()
-    chosen = [n for n in recipes.names() if not wanted or n in wanted]
+    chosen = [n for n in names() if not wanted or n in wanted]
     jobs = [(on_images, n) for n in chosen if "fashion-mini" not in done.get(n, {})]
-    jobs += [(on_points, n) for n in chosen if "grid" not in done.get(n, {}) and takes_points(n)]
+    if not images_only:
+        jobs += [(on_points, n) for n in chosen if "grid" not in done.get(n, {}) and takes_points(n)]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         tasks = {pool.submit(work, name): f"{work.__name__} {name}" for work, name in jobs}
         for task, what in tasks.items():
@@ -225,5 +236,7 @@ if __name__ == "__main__":
             points_of(name)
         case ["--write"]:
             write()
+        case ["--images", *wanted]:
+            main(wanted, images_only=True)
         case wanted:
             main(wanted)

@@ -14,6 +14,7 @@ from zerosum.cli.main import run
 from zerosum.core import checkpoint
 from zerosum.core.checkpoint import CheckpointError
 from zerosum.core.train import NonFiniteLoss
+from zerosum.recipe import UsageError
 
 TINY = ["--width", "4", "--kernel", "4", "--batch-size", "8", "--steps", "2"]
 OPTIONS = {"width": 4, "kernel": 4, "batch_size": 8, "steps": 4}
@@ -51,6 +52,18 @@ def empty_folder(folder: Path) -> str:
         (["train", "dcgan", *TINY, "--accumulate", "3"], "cannot be shared equally"),
         (["train", "dcgan", *TINY, "--device", "cuda"], "no CUDA device"),
         (["train", "dcgan", *TINY, "--widht", "8"], "--width"),
+        (["train", "cgan", "--data", "ring"], "needs labelled images"),
+        (["train", "ac-gan", "--data", "ring"], "info-gan looks for classes itself"),
+        (["train", "semi-gan", "--labelled", "99990"], "99"),
+        (["train", "custom", "--objective", "energy-based"], "use network='autoencoder'"),
+        (
+            ["train", "custom", "--network", "autoencoder", "--objective", "energy-based", "--penalty", "r1"],
+            "pulling-away",
+        ),
+        (["train", "custom", "--conditioning", "projection", "--data", "ring"], "conditioning='none'"),
+        (["train", "unrolled", "--unroll", "-1"], "fewer than 0 times"),
+        (["train", "pac-gan", "--pack", "3", "--batch-size", "8"], "such as 6"),
+        (["train", "f-gan", "--divergence", "alpha", "--alpha", "1"], "the limit at 1 is 'kl'"),
         (["resume", "nowhere"], "is not a run"),
         (["sample", "nowhere"], "is not a run"),
     ],
@@ -120,3 +133,9 @@ def test_import_is_lazy_and_help_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == (
         "False False\n"
     )
+
+
+def test_a_choice_that_does_not_exist_is_refused_from_python_too(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="critic must be one of concat, projection, not 'both'"):
+        zerosum.train("cgan", zerosum.Settings(out=str(tmp_path / "run")), critic="both")
+    assert not (tmp_path / "run").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 
@@ -71,6 +71,10 @@ def build(
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"recipe {name!r} has no argument {key!r}.{hint} It has: {', '.join(known)}")
     full = {key: arguments.get(key, parameter.default) for key, parameter in known.items()}
+    for key, parameter in known.items():
+        choices = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
+        if choices and full[key] not in choices:  # the command line has refused it already
+            raise UsageError(f"recipe {name!r}: {key} must be one of {', '.join(map(str, choices))}, not {full[key]!r}")
     device = device_for(settings)
     data = stand_in or load(settings.data, size=settings.size, progress=progress)
     torch.manual_seed(seed_for(settings.seed, "init"))

@@ -38,6 +38,11 @@ results: $(READY)
 	$(RUN) tools/recipes_table.py
 	$(RUN) tools/grid_table.py
 	$(RUN) tools/precision_table.py
+	$(RUN) tools/f_gan_mixture.py
+	$(RUN) tools/unrolled_ring.py
+	$(RUN) tools/loss_bounds.py
+	$(RUN) tools/info_gan_codes.py
+	$(RUN) tools/semi_supervised.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

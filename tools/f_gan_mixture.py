@@ -67,7 +67,7 @@ D_f(P||Q) of the column, Q trained with the row's; the least of each column shou
 """
 TAIL = """
 
-![densities](f_gan_mixture.png)
+![densities](images/f_gan_mixture.png)
 """
 
 
@@ -257,7 +257,7 @@ def main() -> None:
     )  # fmt: skip
     table = "\n".join(line(found) for found in fits)
     Path("results/f_gan_mixture.md").write_text(f"{text}{table}\n{BETWEEN}" + "\n".join(cross(fits)) + TAIL)
-    draw(fits, Path("results/f_gan_mixture.png"))
+    draw(fits, Path("results/images/f_gan_mixture.png"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 After Qi 2017 (arXiv:1701.06264), non-parametric analysis: real and generated samples of two Gaussians, the optimal
 losses at the samples by linear program, the least and greatest Lipschitz function through them, and a network that
-minimises the same objective, its slope held by a penalty. Writes ``results/loss_bounds.md`` and ``.png``.
+minimises the same objective, its slope held by a penalty. Writes ``results/loss_bounds.md`` and its figure.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main() -> None:
     low, high = found.lower(x), found.upper(x)
     outside = np.maximum(np.maximum(low - critic, critic - high), 0)
     sloped = [f"{np.mean(np.abs(np.gradient(f, x[:, 0])) > 1e-6):.1%}" for f in (low, high)]
-    draw(Path("results/loss_bounds.png"), x, found, critic)
+    draw(Path("results/images/loss_bounds.png"), x, found, critic)
     lines = [
         "# Optimal losses of samples, and a trained critic\n",
         f"{COUNT} real samples of N(0, 0.7^2) and {COUNT} generated ones of N(0.5, 2^2) on a line, seed {SEED};",
@@ -120,7 +120,7 @@ def main() -> None:
         "and far from all.",
         "\nThe critic's objective can be below the least one where its slope exceeds kappa. Optimal values need not be "
         "unique:\na critic as good as the optimum may leave the bounds, which are those of one solution.",
-        "\n![bounds and critic](loss_bounds.png)",
+        "\n![bounds and critic](images/loss_bounds.png)",
     ]
     Path("results/loss_bounds.md").write_text("\n".join(lines) + "\n")
 

@@ -2,7 +2,7 @@
 
 After Metz et al. 2017 (arXiv:1611.02163). Numbers and samples of each run are kept under ``runs/unrolled``;
 a run that was interrupted starts anew, one that ended is not repeated. Writes ``results/unrolled.md`` and
-``results/unrolled.png`` from the runs that ended.
+``results/images/unrolled.png`` from the runs that ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zerosum.metrics.modes import IDEAL_QUALITY, measure_modes
 from zerosum.networks import mlp
 from zerosum.recipe import Recipe
 
-SCRATCH, RESULT, PICTURE = Path("runs/unrolled"), Path("results/unrolled.md"), Path("results/unrolled.png")
+SCRATCH, RESULT, PICTURE = Path("runs/unrolled"), Path("results/unrolled.md"), Path("results/images/unrolled.png")
 UNROLL, SEEDS, STEPS, EVERY, SHOWN = (0, 1, 5, 10), (0, 1), 4000, 250, 500
 SETTINGS: dict[str, Any] = {"batch_size": 128, "lr": 1e-4, "g_lr": 1e-3, "latent": 256, "beta1": 0.5}
 SAMPLES = 2500
@@ -166,7 +166,7 @@ def report(demo: bool, steps: int) -> None:
         f"Machine: {machine()}. Made by `python tools/unrolled_ring.py --steps {steps}{' --demo' if demo else ''}`.\n",
         *table(demo, steps),
         f"\n{NOTES}",
-        f"\n![samples over time]({PICTURE.name})",
+        f"\n![samples over time](images/{PICTURE.name})",
     ]
     RESULT.write_text("\n".join(lines) + "\n")
 

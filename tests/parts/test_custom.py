@@ -1,5 +1,6 @@
 """The custom recipe: every admitted combination plays, refused ones say why, and known ones equal their own pages."""
 
+import re
 from functools import cache
 from itertools import product
 from typing import Any
@@ -11,7 +12,7 @@ from zerosum import recipe as recipes
 from zerosum.core.game import Game, Nets, State, play, start
 from zerosum.data import load as load_anew
 from zerosum.parts import pick
-from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, NETWORKS
+from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, NETWORKS, NORMS
 from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
@@ -282,3 +283,9 @@ def test_parts_are_picked_by_name() -> None:
     assert pick({"a": 1}, "a", "letter") == 1
     with pytest.raises(ValueError, match=r"there is no letter 'q'\. There is: a"):
         pick({"a": 1}, "q", "letter")
+
+
+@pytest.mark.parametrize("parts", [GOALS, PENALTIES, NETWORKS, CONDITIONINGS, CONSTRAINTS, NORMS, DYNAMICS, OPTIMIZERS])
+def test_the_page_lists_every_part(parts: dict[str, Any]) -> None:
+    listed = re.split(r"[\s,;:.()]+", recipes.describe("custom"))
+    assert set(parts) <= set(listed)

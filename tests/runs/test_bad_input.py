@@ -17,6 +17,7 @@ from zerosum.core.train import NonFiniteLoss
 from zerosum.recipe import UsageError
 
 TINY = ["--width", "4", "--kernel", "4", "--batch-size", "8", "--steps", "2"]
+ENERGIES = ["--network", "autoencoder", "--objective", "energy-based"]
 OPTIONS = {"width": 4, "kernel": 4, "batch_size": 8, "steps": 4}
 
 

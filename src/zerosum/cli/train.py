@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
 def listing() -> str:
     """Every recipe with the first line of its page."""
     lines = {name: recipes.describe(name).split("\n\n")[0].replace("\n", " ") for name in recipes.names()}
-    return "\n".join(f"  {name:<10} {line}" for name, line in lines.items())
+    return "\n".join(f"  {name:<14} {line}" for name, line in lines.items())
 
 
 def finish(trained: Trained, stop: Stop) -> int:

@@ -1,9 +1,16 @@
 """Custom. A two-player game of your own choice of parts, each by name; those that cannot work together are refused.
 
-Objectives, penalties, constraints, networks, conditionings and dynamics are those of the other recipes, save what needs
-a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision): these have pages. Penalties have
-their published weights unless ``--penalty-weight`` is given. Sources: ``zerosum where NAME``; the game is that of
-Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose.
+objective: minimax, non-saturating, smoothed, least-squares, wasserstein, hinge; relativistic, average-relativistic,
+average-least-squares, average-hinge; f-kl, f-reverse-kl, f-pearson, f-neyman, f-squared-hellinger, f-jeffrey,
+f-jensen-shannon, f-total-variation, f-gan; loss-sensitive; energy-based (for the network autoencoder).
+penalty: none, wgan-gp, one-sided, zero-centred, wgan-div, dragan, r1, r2, consistency, feature-matching, pulling-away.
+network: mlp, dcgan, infogan, resnet, autoencoder. conditioning: none, concat, projection, auxiliary.
+constraint: none, clip, spectral-norm, weight-norm. norm: none, batch, layer.
+dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optimizer: adam, rmsprop, sgd.
+
+What needs a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision) has a page instead.
+Penalties have their published weights unless ``--penalty-weight`` is given. Sources: ``zerosum where NAME``; the game is
+that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose.
 """
 
 from zerosum.data.base import Data

@@ -32,6 +32,7 @@ def test_players_are_those_of_the_game(name: str) -> None:
     torch.manual_seed(0)
     small = {k: v for k, v in {"width": 8, "g_width": 8, "d_width": 8}.items() if k in recipes.arguments(name)}
     game = recipes.find(name)(load("fashion-mini"), **small).phases[0].game
+    assert " x1" not in facts(name).players
     told = [part.split(" x") for part in facts(name).players.split(", ")]
     said = {who: int(count[0]) if count else 1 for who, *count in told}
     assert said == {who: player.steps for who, player in game.players.items()}

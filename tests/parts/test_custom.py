@@ -16,6 +16,7 @@ from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, NETWORKS, NORMS
 from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
+from zerosum.penalties import gradient
 from zerosum.recipe import Recipe
 
 SMALL: dict[str, Any] = {"width": 16, "latent": 4, "batch_size": 4, "steps": 4}
@@ -219,31 +220,54 @@ def test_conditional_choices_equal_their_pages() -> None:
         assert losses_of(game, mine, b) == pytest.approx(losses_of(published, theirs, for_page), rel=1e-4), page
 
 
-def test_looking_ahead_changes_the_generator_s_loss_alone() -> None:
-    plain, ahead = custom("ring"), custom("ring", unroll=2)
-    b = batch(plain, "ring")
-    told = [losses_of(r.phases[0].game, start(r.phases[0].game), b) for r in (plain, ahead)]
-    assert told[0]["D"] == told[1]["D"]
-    assert told[0]["G"] != told[1]["G"]
+def test_looking_ahead_the_generator_maximises_the_critic_s_loss_after_its_updates() -> None:
+    plain, ahead = custom("ring", objective="minimax"), custom("ring", objective="minimax", unroll=2)
+    game = ahead.phases[0].game
+    b, state = batch(plain, "ring"), start(game)
+    told = losses_of(game, state, b)
+    assert told["D"] == losses_of(plain.phases[0].game, state, b)["D"]
+    later = Nets(game, state, b).after("D", 2)
+    (_, real), (_, fake) = later.D(b.x), later.D(later.G(*b.given))
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
+    assert told["G"] == pytest.approx(-float(expected), rel=1e-5)
 
 
-def test_noise_fades_with_the_steps() -> None:
-    recipe = custom("ring", noise=0.5, steps=2)
+def test_noise_is_on_all_that_the_critic_sees_and_fades_with_the_steps() -> None:
+    recipe = custom("ring", objective="wasserstein", noise=0.5, steps=4)
     game = recipe.phases[0].game
-    state = start(game)
+    b, state = batch(recipe, "ring"), start(game)
     assert int(state.memory["t"]) == 0
-    b = batch(recipe, "ring")
-    quiet = custom("ring").phases[0].game
-
-    def d(t: int) -> float:
+    n = Nets(game, state, b)
+    for t, std in ((0, 0.5), (1, 0.375), (4, 0.0)):
+        real, fake = (n.D(x + std * e)[1].mean() for x, e in zip((b.x, n.G(*b.given)), b.noise, strict=True))
         memory = {"t": torch.tensor(t)}
-        return float(game.players["D"].loss(Nets(game, state, b), b, memory)["adv"])
+        assert float(game.players["D"].loss(n, b, memory)["adv"]) == pytest.approx(float(fake - real), abs=1e-6)
+        assert float(game.players["G"].loss(n, b, memory)["adv"]) == pytest.approx(-float(fake), abs=1e-6)
 
-    without = float(
-        quiet.players["D"].loss(Nets(quiet, start(quiet), b._replace(noise=())), b._replace(noise=()), {})["adv"]
-    )
-    assert d(0) != pytest.approx(without)
-    assert d(2) == pytest.approx(without)
+
+@pytest.mark.parametrize(
+    ("name", "weight", "direct"),
+    [
+        ("wgan-gp", 10.0, lambda d, x, g, r: gradient.wgan_gp(d, x, g, r[0])),
+        ("one-sided", 10.0, lambda d, x, g, r: gradient.wgan_gp(d, x, g, r[0], excess=gradient.one_sided)),
+        ("zero-centred", 10.0, lambda d, x, g, r: gradient.wgan_gp(d, x, g, r[0], target=0.0)),
+        ("wgan-div", 2.0, lambda d, x, g, r: gradient.wgan_div(d, x, g, r[0])),
+        ("dragan", 10.0, lambda d, x, g, r: gradient.dragan(d, x, r[0], r[1])),
+        ("r1", 5.0, lambda d, x, g, r: gradient.r1(d, x)),
+        ("r2", 5.0, lambda d, x, g, r: gradient.r2(d, g)),
+    ],
+)
+def test_penalties_are_those_of_their_names_with_published_weights(name: str, weight: float, direct: Any) -> None:
+    recipe = custom("ring", penalty=name)
+    game = recipe.phases[0].game
+    b, state = batch(recipe, "ring"), start(game)
+    state = state._replace(weights={k: {i: 3 * w for i, w in ws.items()} for k, ws in state.weights.items()})  # steeper
+    n = Nets(game, state, b)
+    said = game.players["D"].loss(n, b, {})["penalty"]
+    expected = weight * direct(lambda x: n.D(x)[1], b.x, n.G(*b.given), b.drawn)
+    assert float(expected) > 0
+    torch.testing.assert_close(said, expected)
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------

@@ -72,5 +72,5 @@ GOALS: dict[str, Goal] = {
         lambda s: loss_sensitive.critic_loss(-s.real_value, -s.fake_value, _margin(s), real_weight=0.0),
         lambda s: loss_sensitive.generator_loss(None, -s.fake_value),
     ),
-    "energy-based": of(energy_based(), ENERGIES),
+    "energy-based": of(energy_based(0.2), ENERGIES),
 }

@@ -9,8 +9,8 @@ constraint: none, clip, spectral-norm, weight-norm. norm: none, batch, layer.
 dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optimizer: adam, rmsprop, sgd.
 
 What needs a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision) has a page instead.
-Penalties have their published weights unless ``--penalty-weight`` is given. Sources: ``zerosum where NAME``; the game is
-that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose.
+Penalties have their published weights unless ``--penalty-weight`` is given. Sources: ``zerosum where NAME``; the game
+is that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose.
 """
 
 from zerosum.data.base import Data

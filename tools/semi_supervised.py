@@ -1,6 +1,6 @@
 """Make results/semi_supervised.md: the error of a semi-supervised critic against the same network without the GAN.
 
-    python tools/semi_supervised.py                  # six minutes on one idle core
+    python tools/semi_supervised.py                  # twelve minutes on one idle core
     python tools/semi_supervised.py --seeds 1 --steps 50 --out /tmp/try.md
 
 Each set is split in two halves by ``Images.split_halves``: the first is what both learn from, images without labels and

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from zerosum.networks import dcgan, mlp
-from zerosum.networks.common import Norm, Wrap, keep
-from zerosum.networks.layers import BatchNorm
+from zerosum.networks import dcgan, mlp, resnet
+from zerosum.networks.common import Norm, Wrap, he_normal, keep
+from zerosum.networks.layers import BatchNorm, LayerNorm
 
 
 def points_pair(shape: Sequence[int], latent: int, width: int = 128, *, wrap: Wrap = keep) -> dict[str, nn.Module]:
@@ -24,3 +24,18 @@ def dcgan_pair(
     channels, size, _ = shape
     generator = dcgan.Generator(latent, width, size, channels, kernel)
     return {"G": generator, "D": dcgan.Critic(width, size, channels, kernel, norm=norm, wrap=wrap)}
+
+
+def wgan_gp_pair(shape: Sequence[int], latent: int, width: int | None) -> dict[str, nn.Module]:
+    """WGAN-GP's networks: residual at 32 and 64 pixels, DCGAN's at other sizes, MLPs on points."""
+    if len(shape) == 1:
+        return points_pair(shape, latent, 512 if width is None else width)
+    channels, size, _ = shape
+    if size not in resnet.WGAN_GP:
+        return dcgan_pair(shape, latent, 64 if width is None else width, kernel=5, norm=LayerNorm)
+    norm = nn.Identity if size == 32 else LayerNorm
+    plans = resnet.WGAN_GP
+    return {
+        "G": resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal),
+        "D": resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_normal),
+    }

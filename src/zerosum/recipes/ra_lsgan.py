@@ -8,28 +8,13 @@ images of 64 pixels and more, and SNGAN's CNN with spectral norm for CIFAR-10); 
 norm in place of batch norm, so that the slope at a sample is its own. On points, MLPs.
 """
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Game, Player
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import normal
-from zerosum.networks.layers import BatchNorm, LayerNorm
-from zerosum.networks.pairs import dcgan_pair, points_pair
 from zerosum.objectives.relativistic import average_least_squares
-from zerosum.penalties.gradient import wgan_gp
+from zerosum.parts.relativistic import drawing, losses, networks
 from zerosum.recipe import Phase, Recipe
-
-
-class Batch(NamedTuple):
-    """The random variables of one update, of either player."""
-
-    x: Tensor  # real samples
-    z: Tensor  # latents, N(0, I)
-    eps: Tensor  # U[0, 1] per sample: where the penalty, if any, is taken
 
 
 def recipe(
@@ -61,27 +46,11 @@ def recipe(
         batch_size: real samples per update, and as many generated ones.
         steps: generator updates in all.
     """
-    norm = LayerNorm if penalty_weight else BatchNorm
-    shape = data.shape
-    nets = points_pair(shape, latent) if data.is_points else dcgan_pair(shape, latent, width, kernel, norm=norm)
-
-    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        fake = n.G(b.z)
-        terms = {"adv": average_least_squares.d(n.D(b.x), n.D(fake))}
-        if penalty_weight:
-            terms["gp"] = penalty_weight * wgan_gp(n.D, b.x, fake, b.eps)
-        return terms
-
-    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        return {"adv": average_least_squares.g(n.D(b.x), n.D(n.G(b.z)))}
-
+    d_loss, g_loss = losses(average_least_squares, penalty_weight)
     game = Game(
-        nets,
+        networks(data, latent, width, kernel, penalty_weight),
         opts={"D": adam(lr, beta1=beta1, beta2=beta2), "G": adam(lr, beta1=beta1, beta2=beta2)},
         players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, normal(len(x), latent, rng), torch.rand(len(x), generator=rng, device=x.device))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: normal(n, latent, rng))
+    return Recipe((Phase(game, steps),), batch_size, drawing(latent), lambda n, rng: normal(n, latent, rng))

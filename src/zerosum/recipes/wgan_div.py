@@ -10,16 +10,13 @@ which is the same game. On points, MLPs.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import normal
-from zerosum.networks import resnet
-from zerosum.networks.common import he_normal
-from zerosum.networks.layers import LayerNorm
-from zerosum.networks.pairs import dcgan_pair, points_pair
+from zerosum.networks.pairs import wgan_gp_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_div
 from zerosum.recipe import Phase, Recipe
@@ -73,7 +70,7 @@ def recipe(
         return {"w": wasserstein.g(None, n.D(n.G(b.z)))}
 
     game = Game(
-        networks(data.shape, latent, width),
+        wgan_gp_pair(data.shape, latent, width),
         opts={"D": adam(lr, beta1=beta1, beta2=beta2), "G": adam(lr, beta1=beta1, beta2=beta2)},
         players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
     )
@@ -82,18 +79,3 @@ def recipe(
         return Batch(x, normal(len(x), latent, rng), torch.rand(len(x), generator=rng, device=x.device))
 
     return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: normal(n, latent, rng))
-
-
-def networks(shape: tuple[int, ...], latent: int, width: int | None) -> dict[str, nn.Module]:
-    """WGAN-GP's networks for this shape of data."""
-    if len(shape) == 1:
-        return points_pair(shape, latent, 512 if width is None else width)
-    channels, size, _ = shape
-    if size not in resnet.WGAN_GP:
-        return dcgan_pair(shape, latent, 64 if width is None else width, kernel=5, norm=LayerNorm)
-    norm = nn.Identity if size == 32 else LayerNorm
-    plans = resnet.WGAN_GP
-    return {
-        "G": resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal),
-        "D": resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_normal),
-    }

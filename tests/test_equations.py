@@ -56,8 +56,9 @@ def test_where_prints_places_without_importing_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first = done.stdout.splitlines()[0].split("  ")[0]
     file, line = first.rsplit(":", 1)
-    assert "hinge" in Path(file).stem
-    assert int(line) >= 1
+    nearest = search("hinge")[0]
+    assert (Path(file), int(line)) == (SOURCE / nearest.file, nearest.line)
+    assert done.stdout.count("    ") >= len(search("hinge")), "each with what it is"
 
 
 def test_where_says_when_there_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ SCRATCH, RESULT, PICTURE = Path("runs/unrolled"), Path("results/unrolled.md"), P
 UNROLL, SEEDS, STEPS, EVERY, SHOWN = (0, 1, 5, 10), (0, 1), 4000, 250, 500
 SETTINGS: dict[str, Any] = {"batch_size": 128, "lr": 1e-4, "g_lr": 1e-3, "latent": 256, "beta1": 0.5}
 SAMPLES = 2500
-NOTES = """The networks matter too: with those of the authors' demo (2x128 tanh, gain 1.4), which are the recipe's defaults,
+NOTES = """The networks matter too: with those of the authors' demo (2x128 tanh, gain 1.4), the defaults of the recipe,
 K = 0 does not collapse on this ring. `zerosum train unrolled --unroll 0 --data ring --batch-size 128 --steps 4000`
 (seed 0) ends with 8 modes and 18% of the samples near one, and with `--lr 1e-3 --g-lr 1e-3` with 8 and 83%. ReLU
 networks with gain 0.8 and a critic of one layer, sizes often quoted for the paper but not verified, collapse; so they

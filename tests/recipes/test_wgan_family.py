@@ -56,12 +56,13 @@ def test_gan_gp_is_the_non_saturating_game_with_a_penalty(around: str) -> None:
 # WGAN-div
 
 
-def test_wgan_div_by_its_formula() -> None:
-    _, game, state, b = setting("wgan-div")
+@pytest.mark.parametrize(("given", "k", "p"), [({}, 2, 6), ({"k": 10.0, "p": 3.0}, 10, 3)])
+def test_wgan_div_by_its_formula(given: dict[str, float], k: int, p: int) -> None:
+    _, game, state, b = setting("wgan-div", **given)
     n = Nets(game, state, b)
     eps, fake = b.eps[:, None], n.G(b.z)
     d, g = said(game, state, "D", b), said(game, state, "G", b)
-    torch.testing.assert_close(d["gp"], 2 * norms(n.D, eps * b.x + (1 - eps) * fake).pow(6).mean())
+    torch.testing.assert_close(d["gp"], k * norms(n.D, eps * b.x + (1 - eps) * fake).pow(p).mean())
     torch.testing.assert_close(d["w"], n.D(fake).mean() - n.D(b.x).mean())
     torch.testing.assert_close(g["w"], -n.D(fake).mean())
     assert game.players["D"].steps == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from zerosum.core.game import State
 from zerosum.core.random import generator
+from zerosum.latent.truncation import truncated
+from zerosum.networks.layers.batch_norm import standing_statistics
 
 if TYPE_CHECKING:
     from zerosum.recipe import Prior
@@ -42,6 +45,7 @@ class Sampler:
     ) -> None:
         self.network = copy.deepcopy(network).to(device).eval().requires_grad_(False)
         self.prior, self.device, self.autocast, self.seed = prior, torch.device(device), autocast, seed
+        self.asked: tuple[int, ...] = ()  # classes, in turn; () for those of the prior
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take these weights and buffers."""
@@ -53,6 +57,57 @@ class Sampler:
         other.seed = seed
         return other
 
+    @property
+    def labelled(self) -> bool:
+        """Is the generator told a class, beside its latent?"""
+        _, *others = self.latents(0, 1)
+        return len(others) == 1 and others[0].dtype == torch.int64 and others[0].dim() == 1
+
+    def of_classes(self, asked: Sequence[int]) -> Sampler:
+        """The same generator, its samples of these classes in turn.
+
+        Args:
+            asked: class numbers, from 0.
+
+        Raises:
+            ValueError: the generator is told no class.
+        """
+        if not self.labelled:
+            raise ValueError("this generator is not told a class (cgan, ac-gan, sngan-projection, biggan are)")
+        other = copy.copy(self)
+        other.asked = tuple(asked)
+        return other
+
+    def truncated(self, threshold: float) -> Sampler:
+        """The same generator, no component of its latents beyond ``threshold``.
+
+        Raises:
+            ValueError: the threshold is not above 0.
+        """
+        other = copy.copy(self)
+        other.prior = truncated(self.prior, threshold)
+        return other
+
+    def standing(self, batches: int = 16, size: int = 250) -> Sampler:
+        """The same generator with batch-norm statistics of its own samples, for the latents now in use.
+
+        Args:
+            batches: how many are averaged over.
+            size: samples in each.
+
+        Raises:
+            ValueError: the generator has no batch normalisation.
+        """
+        other = copy.copy(self)
+        other.network = copy.deepcopy(self.network)
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            drawn = (
+                _tuple(self.prior(size, generator(self.seed, "standing", b, device=self.device)))
+                for b in range(batches)
+            )
+            standing_statistics(other.network, drawn)
+        return other
+
     def latents(self, start: int, n: int) -> tuple[Tensor, ...]:
         """Latents ``start`` to ``start + n - 1``: (z,), or (z, y) where the generator is conditional; n of each."""
         first, last = start // BLOCK, (start + n - 1) // BLOCK
@@ -60,7 +115,11 @@ class Sampler:
             _tuple(self.prior(BLOCK, generator(self.seed, "sample", b, device=self.device)))
             for b in range(first, last + 1)
         ]
-        return tuple(torch.cat(parts)[start - first * BLOCK :][:n] for parts in zip(*blocks, strict=True))
+        found = tuple(torch.cat(parts)[start - first * BLOCK :][:n] for parts in zip(*blocks, strict=True))
+        if not self.asked:
+            return found
+        asked = torch.tensor(self.asked, device=self.device)
+        return found[0], asked[torch.arange(start, start + n, device=self.device) % len(asked)]
 
     def generate(self, *latents: Tensor) -> Tensor:
         """What the generator makes of latents: (n, latent), and labels (n,) where it is conditional."""

@@ -120,7 +120,30 @@ def _maker(sampler: Sampler) -> Maker:
 
 def facts(setup: Setup) -> dict[str, Plain]:
     """What a generator's scores depend on besides its weights."""
-    return {"ema": setup.settings.ema, "precision": "bf16" if setup.autocast else "float32"}
+    ema = setup.settings.ema or setup.arguments.get("ema") or 0.0
+    return {"ema": ema, "precision": "bf16" if setup.autocast else "float32"}
+
+
+def drawn_as(sampler: Sampler, truncation: float | None, standing: int) -> tuple[Sampler, dict[str, Plain]]:
+    """A sampler with truncated latents and standing statistics, and what the protocol of its scores says of that.
+
+    Args:
+        sampler: of a run.
+        truncation: the largest size of a latent's component; ``None``: as in training.
+        standing: batches over which batch-norm statistics are taken anew; 0: those of training.
+
+    Raises:
+        UsageError: there is nothing to truncate, or no batch normalisation.
+    """
+    told: dict[str, Plain] = {}
+    try:
+        if truncation is not None:
+            sampler, told = sampler.truncated(truncation), told | {"truncation": truncation}
+        if standing:
+            sampler, told = sampler.standing(standing), told | {"standing": standing}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return sampler, told
 
 
 def further(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]:

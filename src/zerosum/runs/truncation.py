@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zerosum.metrics.score import Score
-from zerosum.recipe import UsageError
 from zerosum.runs.sampler import Sampler
-from zerosum.runs.scoring import Judge, facts, generated
+from zerosum.runs.scoring import Judge, drawn_as, facts, generated
 from zerosum.runs.setup import Setup
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
@@ -52,20 +51,13 @@ def curve(
         standing: batches over which batch-norm statistics are taken anew for each threshold; 0: those of training.
 
     Raises:
-        UsageError: a threshold is not above 0, or latents never come within one.
+        UsageError: a threshold is not above 0, latents never come within one, or there are no statistics to take.
     """
     chosen: list[float | None] = [*sorted(set(thresholds)), None]
     for threshold in chosen:
-        one, extra = sampler.with_seed(seed), facts(setup)
-        try:
-            if threshold is not None:
-                one, extra = one.truncated(threshold), extra | {"truncation": threshold}
-            if standing:
-                one, extra = one.standing(standing), extra | {"standing": standing}
-            scores = {s.name: s for s in judge.scores(generated(one, setup, step, count), seed, extra)}
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        yield Point(threshold, scores)
+        one, told = drawn_as(sampler.with_seed(seed), threshold, standing)
+        scores = judge.scores(generated(one, setup, step, count), seed, facts(setup) | told)
+        yield Point(threshold, {score.name: score for score in scores})
 
 
 def table(points: Sequence[Point]) -> str:

@@ -120,7 +120,7 @@ def measured(found: Opened, options: Options, seeds: range) -> list[list[Score]]
     scored = []
     for seed in seeds:
         sampler, told = scoring.drawn_as(found.sampler.with_seed(seed), options.truncation, options.standing)
-        fake = scoring.generated(sampler, setup, found.step, count)
+        fake = scoring.generated(sampler, setup, found.step, count, told)
         scored.append(list(_printed(judge.scores(fake, seed, scoring.facts(setup) | told))))
     return scored
 

@@ -12,6 +12,14 @@ from zerosum.core.labels import rows
 from zerosum.networks.common import Init, check_positive
 
 
+class ClassEmbedding(nn.Embedding):
+    """A vector for each class; y int64 (B,), or float (B, K) with the weights of classes -> (B, dim)."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Look up, or mix."""
+        return rows(self.weight, y)
+
+
 class _Embedded(nn.Module):
     """A generator with an embedding (K, dim) of labels; not spectrally normalised, as in the authors' code."""
 
@@ -19,13 +27,14 @@ class _Embedded(nn.Module):
         super().__init__()
         check_positive(classes=classes, dim=dim)
         self.net: Any = net
-        self.embedding = nn.Embedding(classes, dim)
+        self.embedding = ClassEmbedding(classes, dim)
         if init is not None:
             init(self.embedding, 1.0)
 
     def embed(self, y: Tensor) -> Tensor:
         """y int64 (B,), or float (B, K) with the weights of classes -> (B, dim)."""
-        return rows(self.embedding.weight, y)
+        e: Tensor = self.embedding(y)
+        return e
 
 
 class SharedGenerator(_Embedded):

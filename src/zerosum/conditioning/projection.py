@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zerosum.conditioning.embedding import ClassEmbedding
 from zerosum.networks.common import Init, Wrap, keep, normal
 
 
@@ -25,7 +26,7 @@ class Critic(nn.Module):
         if features is None or not hasattr(net, "features"):
             raise TypeError(f"{type(net).__name__} has no `features` and linear `last` to project on")
         self.net: Any = net
-        embedding = nn.Embedding(classes, features)
+        embedding = ClassEmbedding(classes, features)
         (init or normal(0.02))(embedding, 1.0)
         self.embedding = wrap(embedding)
 

@@ -22,7 +22,7 @@ def truncated(prior: Draw, threshold: float) -> Draw:
         ValueError: the threshold is not above 0; or, when drawing, some component never comes within it.
     """
     if not threshold > 0:
-        raise ValueError(f"truncation={threshold:g}: must be above 0 (2 keeps most of a normal latent, 0.5 a third)")
+        raise ValueError(f"truncation={threshold:g}: must be above 0 (2 keeps most of a normal latent, 0.5 some 38%)")
 
     def draw(n: int, rng: torch.Generator) -> Tensor | tuple[Tensor, ...]:
         drawn = prior(n, rng)

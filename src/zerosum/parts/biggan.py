@@ -15,7 +15,7 @@ from zerosum.conditioning.batch_norm import ClassBatchNorm, VectorBatchNorm
 from zerosum.conditioning.embedding import HierarchicalGenerator, JoinedGenerator, SharedGenerator, chunk_of
 from zerosum.constraints import spectral_norm
 from zerosum.networks import biggan_deep, resnet
-from zerosum.networks.common import orthogonal
+from zerosum.networks.common import check_positive, orthogonal
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.plans import BIGGAN, Plan, plan_for
 
@@ -82,6 +82,12 @@ def networks(
     return {"G": generator, "D": projection.Critic(critic, classes, wrap=spectral_norm, init=orthogonal)}
 
 
+def of_classes(generator: nn.Module) -> tuple[str, ...]:
+    """Names of the weights with a row for each class: no matrices, so nothing should make their rows orthogonal."""
+    tables = [name for name, module in generator.named_modules() if isinstance(module, ClassBatchNorm)]
+    return ("embedding.weight", *(f"{name}.{part}" for name in tables for part in ("gain", "bias")))
+
+
 def deep_networks(
     size: int, channels: int, classes: int, *, latent: int = 128, width: int | None = None, shared: int = 128
 ) -> dict[str, nn.Module]:
@@ -90,6 +96,7 @@ def deep_networks(
     Raises:
         ValueError: no layout for this size, a width that bottlenecks do not divide.
     """
+    check_positive(latent=latent, shared=shared)
     attention = (min(size // 2, 64),)
     net = biggan_deep.Generator(
         latent + shared,

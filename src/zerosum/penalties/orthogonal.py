@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from zerosum.penalties.precision import in_float32
+
 
 def orthogonal(weight: Tensor) -> Tensor:
     """||W W^T - I||_F^2: rows of length 1, each at right angles to the others. Brock et al. 2017 (arXiv:1609.07093).
@@ -17,8 +19,7 @@ def orthogonal(weight: Tensor) -> Tensor:
     Returns:
         A scalar, 0 for orthonormal rows.
     """
-    gram = _gram(weight)
-    return (gram - torch.eye(len(gram), device=gram.device)).square().sum()
+    return in_float32(_distance_from_identity, weight.flatten(1))
 
 
 def off_diagonal(weight: Tensor) -> Tensor:
@@ -31,11 +32,10 @@ def off_diagonal(weight: Tensor) -> Tensor:
         A scalar, 0 for orthogonal rows. (The authors' PyTorch code adds half its gradient, so its strength of 1e-4 is
         5e-5 here.)
     """
-    gram = _gram(weight)
-    return (gram - torch.diag(gram.diagonal())).square().sum()
+    return in_float32(_off_diagonal, weight.flatten(1))
 
 
-def regularise(
+def orthogonal_regularisation(
     weights: Mapping[str, Tensor], form: Callable[[Tensor], Tensor] = off_diagonal, *, skip: tuple[str, ...] = ()
 ) -> Tensor:
     """The sum of ``form`` over all matrices among ``weights``: R_beta / beta in Eq. 3, Brock et al. 2019.
@@ -47,11 +47,22 @@ def regularise(
     """
     matrices = [w for name, w in weights.items() if w.dim() > 1 and name not in skip]
     if not matrices:
-        raise ValueError("regularise: there is no weight matrix")
+        raise ValueError("orthogonal regularisation: there is no weight matrix")
     return torch.stack([form(w) for w in matrices]).sum()
 
 
-def _gram(weight: Tensor) -> Tensor:
-    with torch.autocast(weight.device.type, enabled=False):
-        rows = weight.float().flatten(1) if weight.dtype != torch.float64 else weight.flatten(1)
-        return rows @ rows.t()
+# With more rows than columns, both come from W^T W, the smaller matrix: it has the norm of W W^T, on whose diagonal are
+# the squared lengths of rows.
+
+
+def _distance_from_identity(w: Tensor) -> Tensor:
+    if len(w) > w.shape[1]:
+        return (w.t() @ w).square().sum() - 2 * w.square().sum() + len(w)
+    return (w @ w.t() - torch.eye(len(w), dtype=w.dtype, device=w.device)).square().sum()
+
+
+def _off_diagonal(w: Tensor) -> Tensor:
+    if len(w) > w.shape[1]:
+        return (w.t() @ w).square().sum() - w.square().sum(1).square().sum()
+    gram = w @ w.t()
+    return (gram - torch.diag(gram.diagonal())).square().sum()

@@ -2,7 +2,8 @@
 joined with the class embedding, enters every block of the generator.
 
 Departures from the paper: 32 and 64 pixels, which it does not have, are those of the authors' PyTorch code (attention
-at half the size); the critic for 512 pixels continues the pattern of the others.
+at half the size); the critic for 512 pixels continues the pattern of the others; the generator's average forgets
+faster at first.
 """
 
 import torch
@@ -16,7 +17,7 @@ from zerosum.data.base import Data
 from zerosum.data.priors import labels, normal
 from zerosum.objectives import hinge
 from zerosum.parts.biggan import deep_networks
-from zerosum.penalties.orthogonal import regularise
+from zerosum.penalties.orthogonal import orthogonal_regularisation
 from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
 
 
@@ -63,7 +64,10 @@ def recipe(
         fooling = hinge.g(None, n.D(n.G(b.z, b.c), b.c))
         if not orthogonal:
             return {"hinge": fooling}
-        return {"hinge": fooling, "ortho": orthogonal * regularise(n.G.weights, skip=("embedding.weight",))}
+        return {
+            "hinge": fooling,
+            "ortho": orthogonal * orthogonal_regularisation(n.G.weights, skip=("embedding.weight",)),
+        }
 
     game = Game(
         nets,

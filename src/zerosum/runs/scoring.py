@@ -81,11 +81,21 @@ def image_files(source: str, real: ImageSet, count: int | None) -> ImageSet:
         raise UsageError(str(error)) from error
 
 
-def generated(sampler: Sampler, setup: Setup, step: int, count: int) -> ImageSet:
-    """Samples of a run after ``step`` iterations, with their classes where it is conditional."""
-    identity = [setup.name, setup.arguments, setup.data.fingerprint, setup.settings.seed, step, sampler.seed]
+def generated(
+    sampler: Sampler, setup: Setup, step: int, count: int, told: Mapping[str, Plain] | None = None
+) -> ImageSet:
+    """Samples of a run after ``step`` iterations, with their classes where it is conditional; ``told``: how drawn."""
+    identity = [
+        setup.name,
+        setup.arguments,
+        setup.data.fingerprint,
+        setup.settings.seed,
+        step,
+        sampler.seed,
+        dict(told or {}),
+    ]
     one = sampler.latents(0, 1)
-    labels = sampler.latents(0, count)[1].cpu() if _labelled(one) else None
+    labels = sampler.latents(0, count)[1].cpu() if sampler.labelled else None
     return of_generator(
         sampler,
         tuple(setup.data.shape),

@@ -56,7 +56,7 @@ def curve(
     chosen: list[float | None] = [*sorted(set(thresholds)), None]
     for threshold in chosen:
         one, told = drawn_as(sampler.with_seed(seed), threshold, standing)
-        scores = judge.scores(generated(one, setup, step, count), seed, facts(setup) | told)
+        scores = judge.scores(generated(one, setup, step, count, told), seed, facts(setup) | told)
         yield Point(threshold, {score.name: score for score in scores})
 
 

@@ -33,7 +33,8 @@ class SelfAttention(nn.Module):
     As in the authors' code: theta and phi have C/8 channels, g has C/2, keys and values are max-pooled to a quarter of
     the positions, no layer has a bias. (The paper's text has values of C channels and no pooling.)
 
-    Shapes: (B, C, H, W), kept; H and W even.
+    Shapes: (B, C, H, W), kept; H and W even. Second derivatives (gradient penalties) are had on a CPU; the fused
+    kernels that torch takes on a GPU have none.
 
     Args:
         channels: C, a multiple of 8.
@@ -85,5 +86,7 @@ def attend_at(
         if size not in known:
             there = ", ".join(map(str, dict.fromkeys(known)))
             raise ValueError(f"attention at {size} pixels: the blocks' outputs have {there}")
+        if size % 2:
+            raise ValueError(f"attention at {size} pixels: keys are pooled in squares of 2 x 2, so it must be even")
     at = {known.index(size) for size in sizes}
     return nn.ModuleList(build(outputs[i][1]) if i in at else nn.Identity() for i in range(len(outputs)))

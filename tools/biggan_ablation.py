@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tables import Finished, machine, train_all
-
 from zerosum.networks.common import parameter_count
 from zerosum.parts.biggan import networks
 
-STEPS = 400  # generator updates of every row; two critic updates for each
+STEPS = 300  # generator updates of every row; two critic updates for each
 LATENT = 80
 PUBLISHED = ("18.65 / 52.52", "15.30 / 58.77", "12.39 / 76.85", "9.54 / 92.98", "9.18 / 94.94", "8.73 / 98.76",
              "8.51 / 99.31", "10.48 / 86.90")  # fmt: skip

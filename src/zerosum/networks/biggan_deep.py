@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, keep, one_for_each, orthogonal
 from zerosum.networks.layers import BatchNorm, UpConv, halve, upsample
 from zerosum.networks.layers.attention import SelfAttention, attend_at
+from zerosum.networks.layers.recompute import Run, directly
 from zerosum.networks.plans import sum_pool
 from zerosum.networks.residual import Conv3, conv1, conv3
 
@@ -124,6 +125,7 @@ class Generator(nn.Module):
         wrap: applied to each convolution and the linear layer (``spectral_norm``).
         attention: pixels a side at which to attend.
         init: sets the weights of one layer.
+        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Generator(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = orthogonal,
+        run: Run = directly,
     ) -> None:
         super().__init__()
         check_positive(latent=latent, channels=channels)
@@ -153,6 +156,8 @@ class Generator(nn.Module):
         )
         outputs = [(BOTTOM * 2**k, w) for k, w in enumerate(widths[1:], 1)]
         self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
+        pairs = [[run(block) for block in cast(nn.ModuleList, pair)] for pair in self.pairs]
+        self._calls = [(*pair, run(attend)) for pair, attend in zip(pairs, self.attention, strict=True)]
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, 1.0))
 
@@ -163,10 +168,8 @@ class Generator(nn.Module):
         """
         h = self.first(z).reshape(z.shape[0], -1, BOTTOM, BOTTOM)
         conditions = one_for_each(condition, len(self.pairs))
-        for pair, attend, given in zip(self.pairs, self.attention, conditions, strict=True):
-            for block in cast(nn.ModuleList, pair):
-                h = block(h, *given)
-            h = attend(h)
+        for (keep_size, double, attend), given in zip(self._calls, conditions, strict=True):
+            h = attend(double(keep_size(h, *given), *given))
         return torch.tanh(self.last(F.relu(self.norm(h))))
 
 
@@ -180,6 +183,7 @@ class Critic(nn.Module):
         wrap: applied to each convolution and the linear layer (``spectral_norm``).
         attention: pixels a side at which to attend.
         init: sets the weights of one layer.
+        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -191,6 +195,7 @@ class Critic(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = orthogonal,
+        run: Run = directly,
     ) -> None:
         super().__init__()
         check_positive(channels=channels)
@@ -206,6 +211,8 @@ class Critic(nn.Module):
             outputs.append((size, o))
         self.pairs = nn.ModuleList(pairs)
         self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
+        calls = [[run(block) for block in pair] for pair in pairs]
+        self._calls = [(*pair, run(attend)) for pair, attend in zip(calls, self.attention, strict=True)]
         head = nn.Linear(widths[-1], 1)
         init(head, 1.0)
         self.last = wrap(head)
@@ -213,8 +220,8 @@ class Critic(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), summed over positions."""
         h = self.first(x)
-        for pair, attend in zip(self.pairs, self.attention, strict=True):
-            h = attend(pair(h))
+        for halve_size, keep_size, attend in self._calls:
+            h = attend(keep_size(halve_size(h)))
         return sum_pool(F.relu(h))
 
     def forward(self, x: Tensor) -> Tensor:

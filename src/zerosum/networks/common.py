@@ -82,8 +82,8 @@ def _zero_bias(layer: nn.Module) -> None:
 def orthogonal(layer: nn.Module, gain: float) -> None:
     """Section 3.1, Brock et al. 2019 (arXiv:1809.11096), after Saxe et al. 2014: orthogonal weights, biases 0.
 
-    Of the (out, in * kh * kw) matrix ((in, out * kh * kw) of a transposed convolution), rows or columns are orthonormal,
-    whichever are fewer. ``gain`` is not used: in the published code it is 1 everywhere.
+    Of the (out, in * kh * kw) matrix ((in, out * kh * kw) of a transposed convolution), rows or columns are
+    orthonormal, whichever are fewer. ``gain`` is not used: in the published code it is 1 everywhere.
     """
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.orthogonal_(layer.weight)

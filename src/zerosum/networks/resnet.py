@@ -17,6 +17,7 @@ from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.attention import SelfAttention, attend_at
 from zerosum.networks.layers.dropout import Dropout
+from zerosum.networks.layers.recompute import Run, directly
 from zerosum.networks.plans import BIGGAN, SAGAN, SNGAN, WGAN_GP, Plan, flatten, mean_pool, plan_for, sum_pool
 from zerosum.networks.residual import DownBlock, FirstBlock, Pool, UpBlock, conv3
 
@@ -41,6 +42,7 @@ class Generator(nn.Module):
         wrap: applied to each convolution and the linear layer (``spectral_norm``).
         attention: pixels a side at which to attend, after the first block that gets there.
         init: sets the weights of one layer.
+        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Generator(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = glorot_uniform,
+        run: Run = directly,
     ) -> None:
         super().__init__()
         plan = plan_for(plans, size)
@@ -71,6 +74,7 @@ class Generator(nn.Module):
         )
         outputs = [(plan.bottom * 2**k, w) for k, w in enumerate(widths[1:], 1)]
         self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
+        self._calls = [(run(block), run(attend)) for block, attend in zip(self.blocks, self.attention, strict=True)]
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, plan.output_gain))
 
@@ -81,7 +85,7 @@ class Generator(nn.Module):
         """
         h = self.first(z).reshape(z.shape[0], -1, self.bottom, self.bottom)
         conditions = one_for_each(condition, len(self.blocks))
-        for block, attend, given in zip(self.blocks, self.attention, conditions, strict=True):
+        for (block, attend), given in zip(self._calls, conditions, strict=True):
             h = attend(block(h, *given))
         return torch.tanh(self.last(F.relu(self.norm(h))))
 
@@ -101,6 +105,7 @@ class Critic(nn.Module):
         dropout: after each block, how likely a unit is dropped, such as CT-GAN's (0.2, 0.5, 0.5); ``()`` for none.
         attention: pixels a side at which to attend, after the first layer or block that gets there.
         init: sets the weights of one layer.
+        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -117,6 +122,7 @@ class Critic(nn.Module):
         dropout: Sequence[float] = (),
         attention: Sequence[int] = (),
         init: Init = glorot_uniform,
+        run: Run = directly,
     ) -> None:
         super().__init__()
         plan = plan_for(plans, size)
@@ -136,6 +142,9 @@ class Critic(nn.Module):
         sizes = _sizes(size, (isinstance(self.first, FirstBlock), *plan.downs))
         outputs = list(zip(sizes, widths, strict=True))
         self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
+        first, *others = self.attention
+        self._first = run(self.first), run(first)
+        self._calls = [(run(block), run(attend)) for block, attend in zip(self.blocks, others, strict=True)]
         features = self.pool(torch.zeros(1, widths[-1], sizes[-1], sizes[-1])).shape[1]
         head = nn.Linear(features, 1, bias=head_bias)
         init(head, 1.0)
@@ -143,9 +152,9 @@ class Critic(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), after pooling."""
-        first, *others = self.attention
-        h = first(self.first(x))
-        for block, drop, attend in zip(self.blocks, self.drops, others, strict=True):
+        first, attend = self._first
+        h = attend(first(x))
+        for (block, attend), drop in zip(self._calls, self.drops, strict=True):
             h = attend(drop(block(h)))
         return self.pool(self.end(h))
 

@@ -17,6 +17,7 @@ from zerosum.constraints import spectral_norm
 from zerosum.networks import biggan_deep, resnet
 from zerosum.networks.common import check_positive, orthogonal
 from zerosum.networks.layers import BatchNorm
+from zerosum.networks.layers.recompute import Run, directly
 from zerosum.networks.plans import BIGGAN, Plan, plan_for
 
 EPS = 1e-4  # of batch normalisation, as in the released networks
@@ -35,6 +36,7 @@ def networks(
     shared: int = 128,
     hierarchical: bool = True,
     plan: Plan | None = None,
+    run: Run = directly,
 ) -> dict[str, nn.Module]:
     """BigGAN's generator and critic.
 
@@ -47,6 +49,7 @@ def networks(
         shared: dimension of the shared class embedding; 0 for a table of classes in each block.
         hierarchical: does each block get a chunk of the latent?
         plan: another layout than the published one for this size.
+        run: how blocks are called: ``recomputed`` keeps less for the backward pass.
 
     Raises:
         ValueError: no layout for this size, a latent that cannot be cut, chunks without a shared embedding.
@@ -72,13 +75,16 @@ def networks(
         wrap=spectral_norm,
         attention=(g_at,),
         init=orthogonal,
+        run=run,
     )
     generator: nn.Module = net
     if hierarchical:
         generator = HierarchicalGenerator(net, classes, shared, blocks + 1, orthogonal)
     elif shared:
         generator = SharedGenerator(net, classes, shared, orthogonal)
-    critic = resnet.Critic(width, size, channels, plans=plans, wrap=spectral_norm, attention=(d_at,), init=orthogonal)
+    critic = resnet.Critic(
+        width, size, channels, plans=plans, wrap=spectral_norm, attention=(d_at,), init=orthogonal, run=run
+    )
     return {"G": generator, "D": projection.Critic(critic, classes, wrap=spectral_norm, init=orthogonal)}
 
 
@@ -89,7 +95,14 @@ def of_classes(generator: nn.Module) -> tuple[str, ...]:
 
 
 def deep_networks(
-    size: int, channels: int, classes: int, *, latent: int = 128, width: int | None = None, shared: int = 128
+    size: int,
+    channels: int,
+    classes: int,
+    *,
+    latent: int = 128,
+    width: int | None = None,
+    shared: int = 128,
+    run: Run = directly,
 ) -> dict[str, nn.Module]:
     """BigGAN-deep's generator and critic; arguments as for :func:`networks`.
 
@@ -109,8 +122,9 @@ def deep_networks(
         last_norm=partial(BatchNorm, eps=EPS, across_ranks=True),
         wrap=spectral_norm,
         attention=attention,
+        run=run,
     )
-    critic = biggan_deep.Critic(width, size, channels, wrap=spectral_norm, attention=attention)
+    critic = biggan_deep.Critic(width, size, channels, wrap=spectral_norm, attention=attention, run=run)
     return {
         "G": JoinedGenerator(net, classes, shared, orthogonal),
         "D": projection.Critic(critic, classes, wrap=spectral_norm, init=orthogonal),

@@ -15,6 +15,7 @@ from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import labels, normal
+from zerosum.networks.layers.recompute import directly, recomputed
 from zerosum.objectives import hinge
 from zerosum.parts.biggan import LATENT, networks, of_classes
 from zerosum.penalties.orthogonal import orthogonal_regularisation
@@ -35,6 +36,7 @@ def recipe(
     beta2: float = 0.999,
     ema: float = 0.9999,
     n_critic: int = 2,
+    recompute: bool = False,
     batch_size: int = 2048,
     steps: int = 150_000,
 ) -> Recipe:
@@ -53,12 +55,14 @@ def recipe(
         beta2: Adam's decay of squares.
         ema: decay of the generator's running average, which is sampled from.
         n_critic: critic updates per generator update.
+        recompute: keep less for the backward pass, and compute each block twice?
         batch_size: real samples per update.
         steps: generator updates in all.
     """
     channels, size, classes = labelled_images(data, instead="sngan")
     dim = LATENT.get(size, 120) if latent is None else latent
-    nets = networks(size, channels, classes, latent=dim, width=width, shared=shared, hierarchical=hierarchical)
+    run = recomputed if recompute else directly
+    nets = networks(size, channels, classes, latent=dim, width=width, shared=shared, hierarchical=hierarchical, run=run)
     skip = of_classes(nets["G"])
 
     def d_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:

@@ -15,6 +15,7 @@ from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.data.priors import labels, normal
+from zerosum.networks.layers.recompute import directly, recomputed
 from zerosum.objectives import hinge
 from zerosum.parts.biggan import deep_networks
 from zerosum.penalties.orthogonal import orthogonal_regularisation
@@ -34,6 +35,7 @@ def recipe(
     beta2: float = 0.999,
     ema: float = 0.9999,
     n_critic: int = 2,
+    recompute: bool = False,
     batch_size: int = 2048,
     steps: int = 150_000,
 ) -> Recipe:
@@ -51,11 +53,13 @@ def recipe(
         beta2: Adam's decay of squares.
         ema: decay of the generator's running average, which is sampled from.
         n_critic: critic updates per generator update.
+        recompute: keep less for the backward pass, and compute each block twice?
         batch_size: real samples per update.
         steps: generator updates in all.
     """
     channels, size, classes = labelled_images(data, instead="sngan")
-    nets = deep_networks(size, channels, classes, latent=latent, width=width, shared=shared)
+    run = recomputed if recompute else directly
+    nets = deep_networks(size, channels, classes, latent=latent, width=width, shared=shared, run=run)
 
     def d_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
         return {"hinge": hinge.d(n.D(b.x, b.y), n.D(n.G(b.z, b.c), b.c))}

@@ -7,6 +7,7 @@ of one process's batch.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from zerosum.data.priors import labels, normal
 from zerosum.networks import resnet
 from zerosum.networks.common import glorot_uniform
 from zerosum.networks.layers import BatchNorm
+from zerosum.networks.layers.recompute import Run, directly, recomputed
 from zerosum.objectives import hinge
 from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
 
@@ -39,6 +41,7 @@ def recipe(
     beta1: float = 0.0,
     beta2: float = 0.9,
     n_critic: int = 1,
+    recompute: bool = False,
     batch_size: int = 256,
     steps: int = 1_000_000,
 ) -> Recipe:
@@ -55,12 +58,14 @@ def recipe(
         beta1: Adam's momentum.
         beta2: Adam's decay of squares.
         n_critic: critic updates per generator update.
+        recompute: keep less for the backward pass, and compute each block twice?
         batch_size: real samples per update.
         steps: generator updates in all.
     """
     channels, size, classes = labelled_images(data, instead="sngan")
     at = (ATTENTION.get(size, size) if attention is None else attention,)
-    nets = networks(size, channels, classes, latent=latent, g_width=g_width, d_width=d_width, attention=at)
+    run = recomputed if recompute else directly
+    nets = networks(size, channels, classes, latent=latent, g_width=g_width, d_width=d_width, attention=at, run=run)
 
     def d_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
         return {"hinge": hinge.d(n.D(b.x, b.y), n.D(n.G(b.z, b.c), b.c))}
@@ -87,15 +92,13 @@ def recipe(
 
 def networks(
     size: int, channels: int, classes: int, *, latent: int = 128, g_width: int | None = None,
-    d_width: int | None = None, attention: Sequence[int] = (32,),
+    d_width: int | None = None, attention: Sequence[int] = (32,), run: Run = directly,
 ) -> dict[str, nn.Module]:  # fmt: skip
     """The networks of this size for so many classes."""
     norm = partial(ClassBatchNorm, classes=classes)
-    plans, wrap = resnet.SAGAN, spectral_norm
-    critic = resnet.Critic(d_width, size, channels, plans=plans, wrap=wrap, attention=attention)
+    both: dict[str, Any] = {"plans": resnet.SAGAN, "wrap": spectral_norm, "attention": attention, "run": run}
+    critic = resnet.Critic(d_width, size, channels, **both)
     return {
-        "G": resnet.Generator(
-            latent, g_width, size, channels, plans=plans, norm=norm, last_norm=BatchNorm, wrap=wrap, attention=attention
-        ),
-        "D": projection.Critic(critic, classes, wrap=wrap, init=glorot_uniform),
+        "G": resnet.Generator(latent, g_width, size, channels, norm=norm, last_norm=BatchNorm, **both),
+        "D": projection.Critic(critic, classes, wrap=spectral_norm, init=glorot_uniform),
     }

@@ -55,7 +55,7 @@ APART: dict[str, dict[str, Any]] = {
 }
 NO_SYSTEM = {"custom"}  # whatever one makes of it
 LAST = ("began", "unrolled")  # take longest
-APART_ON_POINTS: dict[str, dict[str, Any]] = {}
+APART_ON_POINTS: dict[str, dict[str, Any]] = {"sngan": {"g_width": 128, "d_width": 128}}
 REMARKS = {
     "ac-gan": "sees labels",
     "cgan": "sees labels",

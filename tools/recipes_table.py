@@ -93,6 +93,16 @@ after 500, and with learning rate 1e-3 it was 6.4. These two are its defaults.
 | {columns} |
 |{rules}|
 """
+LABELLED = """## Conditional recipes
+
+The same runs, asked for the ten classes in equal numbers. Right class: share that the shipped classifier takes for the
+class asked for (of real images: 92.6%; of the ten classes in equal numbers a generator that is deaf to labels gets 10%);
+then the worst class. Intra-class Fréchet distance: the mean over classes of `fd_shipped` within each. CAS: accuracy on
+Fashion-MNIST's 10,000 test images of a classifier that learnt from 5,000 generated ones (from the real ones: {real:.1%}).
+
+| recipe | generator updates | right class | worst class | intra-class distance | CAS |
+|---|---|---|---|---|---|
+"""
 COLUMNS = ["recipe", "fd_fashion", "precision", "recall", "classes", "steps", "images/s", "peak MiB"]
 COLUMNS += ["ring: modes", "high quality", "grid: modes", "high quality", ""]
 _writing = threading.Lock()
@@ -239,14 +249,31 @@ def line(name: str, found: Mapping[str, Any]) -> str:
     return f"| {' | '.join([*cells, REMARKS.get(name, '')])} |"
 
 
+def conditional(labelled: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table of recipes that are told classes; nothing where none was measured."""
+    if not labelled:
+        return ""
+    rows = [
+        f"| `{name}` | {row['steps']:,} | {row['label_accuracy']:.1%} | {row['worst_class']:.0%} | {row['intra_fd']:.2f} "
+        f"| {row['cas']:.1%} |"
+        for name, row in labelled.items()
+    ]
+    return LABELLED.format(real=next(iter(labelled.values()))["cas_real"]) + "\n".join(rows) + "\n\n"
+
+
 def write() -> None:
     found, about = measured(), json.loads(MEASURED.read_text())["machine"]
     table = {"columns": " | ".join(COLUMNS), "rules": "|".join(["---"] * len(COLUMNS))}
     head = HEAD.format(images=IMAGES, points=POINTS, machine=about, **table)
     rows = [line(name, found.get(name, {})) for name in names()]
     images = [found[name]["fashion-mini"] for name in names() if "fashion-mini" in found.get(name, {})]
+    labelled = {n: found[n]["fashion-mini"] for n in names() if "cas" in found.get(n, {}).get("fashion-mini", {})}
     commands = "\n".join(f"- `{row['command']}`" for row in images)
-    text = head + "\n".join(rows) + f"\n\n{PUBLISHED}\n## Commands of the runs on clothes\n\n{commands}\n"
+    text = (
+        head
+        + "\n".join(rows)
+        + f"\n\n{PUBLISHED}\n{conditional(labelled)}## Commands of the runs on clothes\n\n{commands}\n"
+    )
     Path("results/recipes.md").write_text(text)
     print(text)
 

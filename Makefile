@@ -29,10 +29,16 @@ bench: $(READY)
 	$(RUN) benchmarks/loading.py
 	$(RUN) benchmarks/startup.py
 
-# With the torch that is already installed: a GPU machine's own.
+# With the torch that is already installed, a GPU machine's own. Where there is no GPU it says so, and all is well.
+gpu-check: export PYTHONPATH = src
 gpu-check:
-	PYTHONPATH=src $(PYTHON) -m pytest -m gpu -p no:cacheprovider tests
-	PYTHONPATH=src $(PYTHON) benchmarks/step.py --device cuda
+	@if $(PYTHON) -c 'import torch; raise SystemExit(not torch.cuda.is_available())' 2>/dev/null; then \
+		$(PYTHON) -m pytest -m gpu -p no:cacheprovider tests && \
+		$(PYTHON) benchmarks/step.py --device cuda && \
+		$(PYTHON) tools/gpu_check.py; \
+	else \
+		echo "gpu-check: $(PYTHON) has no torch that sees a GPU here, so nothing was checked."; \
+	fi
 
 results: $(READY)
 	$(RUN) tools/recipes_table.py

@@ -24,7 +24,7 @@ ALLOWED = {
     "catalogue": {"recipe"},
     "parts": {"core", "recipe", *BUILDING_BLOCKS},
     "recipes": {"core", "recipe", "parts", *BUILDING_BLOCKS},
-    "runs": {"core", "recipe", "data", "metrics", "latent", "_version", ""},
+    "runs": {"core", "recipe", "data", "metrics", "latent", "networks", "_version", ""},
     "cli": {"core", "recipe", "equations", "catalogue", "data", "metrics", "runs", "latent", "_version", ""},
 }
 GAN_WORDS = re.compile(r"\b(wgan|dcgan|hinge|critic\(|sngan|began_)", re.I)

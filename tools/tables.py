@@ -42,12 +42,23 @@ def train(name: str, words: Sequence[str]) -> Finished:
             subprocess.run(
                 [sys.executable, "-m", "zerosum", *words], env=environment, stdout=log, stderr=log, check=True
             )
-    last: dict[str, Score] = {}
-    for row in rows_of(RunFolder(out).scores):
-        score = Score.from_json(json.dumps(row["score"]))
-        last[score.name] = score
+    last = last_scores(out)
     print(f"{name}: " + ", ".join(f"{s.name} {s.value:.4g}" for s in last.values()), flush=True)
     return Finished("zerosum " + " ".join(command), json.loads((out / "outcome.json").read_text()), last)
+
+
+def evaluate(name: str, words: Sequence[str]) -> dict[str, Score]:
+    """Score a run that ended, on one thread: its scores, by name."""
+    command = [sys.executable, "-m", "zerosum", "eval", str(SCRATCH / name), *words]
+    with (SCRATCH / f"{name}.log").open("a") as log:
+        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log, check=True)
+    return last_scores(SCRATCH / name)
+
+
+def last_scores(out: Path) -> dict[str, Score]:
+    """The last score of each name in a run's folder."""
+    scores = (Score.from_json(json.dumps(row["score"])) for row in rows_of(RunFolder(out).scores))
+    return {score.name: score for score in scores}
 
 
 def ended(out: Path) -> bool:

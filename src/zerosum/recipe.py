@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from zerosum.core.dynamics import Dynamics
     from zerosum.core.game import Game
+    from zerosum.data.base import Data
 
     Prior = Callable[[int, torch.Generator], Tensor | tuple[Tensor, ...]]
 
@@ -31,6 +32,15 @@ class Batch(NamedTuple):
 
     x: Tensor  # real samples
     z: Tensor  # latents
+
+
+class ClassBatch(NamedTuple):
+    """What class-conditional losses see where real and generated samples have labels of their own."""
+
+    x: Tensor  # real samples
+    y: Tensor  # their labels, int64
+    z: Tensor  # latents
+    c: Tensor  # the classes that are asked of the generator, int64
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,24 @@ class Recipe:
     def steps(self) -> int:
         """Iterations in all."""
         return sum(phase.steps for phase in self.phases)
+
+
+def labelled_images(data: Data, instead: str) -> tuple[int, int, int]:
+    """(channels, pixels a side, classes) of labelled images, which conditional recipes need.
+
+    Args:
+        data: what to learn.
+        instead: the recipe to name where there are no labels.
+
+    Raises:
+        ValueError: the data are points, or have no labels.
+    """
+    if data.is_points or len(data.classes) < 2:
+        raise ValueError(
+            f"needs labelled images, such as a folder with a subfolder for each class; without labels try {instead}"
+        )
+    channels, size, _ = data.shape
+    return channels, size, len(data.classes)
 
 
 @cache

@@ -19,6 +19,7 @@ class Runs(NamedTuple):
     points: Path
     unscored: Path
     pixels: Path  # the npz file that `images` was trained on
+    classes: Path  # of a generator that is told one of three classes: bag, coat, dress
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,12 +35,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("runs")
     pixels = folder / "clothes.npz"
     np.savez(pixels, images=load("fashion-mini").pixels[::125])
-    made = Runs(folder / "images", folder / "points", folder / "unscored", pixels)
+    made = Runs(folder / "images", folder / "points", folder / "unscored", pixels, folder / "classes")
     every = {"sample_every": 2, "save_every": 2}
     images = Settings(data=f"npz:{pixels}", out=str(made.images), eval_every=2, precision="float32", **every)
-    train("dcgan", images, latent=8, width=4, kernel=4, batch_size=8, steps=4)
+    # At such a rate a few steps make images that differ from one another: tests compare grey levels.
+    train("dcgan", images, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
     train("gan", Settings(data="ring", out=str(made.points), precision="float32", **every), latent=4, steps=2)
     unscored(made.points, made.unscored)
+    labelled = folder / "labelled.npz"
+    names = np.array(["coat", "bag", "dress", "bag"] * 20)
+    np.savez(labelled, images=np.load(pixels)["images"], labels=names)
+    classes = Settings(data=f"npz:{labelled}", out=str(made.classes), precision="float32", **every)
+    train("cgan", classes, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
     return made
 
 
@@ -64,6 +71,12 @@ def image_run(runs: Runs, tmp_path: Path) -> Path:
 def point_run(runs: Runs, tmp_path: Path) -> Path:
     """A copy to write in."""
     return shutil.copytree(runs.points, tmp_path / "points")
+
+
+@pytest.fixture
+def class_run(runs: Runs, tmp_path: Path) -> Path:
+    """A copy to write in."""
+    return shutil.copytree(runs.classes, tmp_path / "classes")
 
 
 class Said(NamedTuple):

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import zerosum as library
+from zerosum.cli.common import OfSamples, _class_number
 from zerosum.runs.folder import RunFolder
 from zerosum.runs.pictures import to_pixels
 
@@ -83,6 +85,10 @@ def test_seeds_differ(zerosum, image_run: Path) -> None:
         (["--out", "file/x.png"], "cannot be written"),
         (["--out", "file/x.npz"], "cannot be written"),
         (["--out", "file/folder/"], "cannot be written"),
+        (["--truncation", 0], "--truncation must be above 0, got 0"),
+        (["--truncation", "nan"], "--truncation must be above 0, got nan"),
+        (["--standing", -1], "--standing must be at least 0, got -1"),
+        (["--classes", 3], "(dcgan) is not told a class; those of cgan"),
     ],
 )
 def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[object], part: str) -> None:
@@ -117,3 +123,80 @@ def test_nothing_half_written_is_left(zerosum, image_run: Path, monkeypatch: pyt
     assert said.code == 1
     assert "No space left" in said.err
     assert list(Path().iterdir()) == []
+
+
+def test_each_class_is_a_column(zerosum, class_run: Path) -> None:
+    said = zerosum("sample", class_run, "--count", 15, "--classes", "bag,coat,2", "--seed", 5)
+    path = class_run / "samples-class-bag-coat-2-seed5.png"
+    assert (said.code, said.out) == (0, f"{path}\n")
+    sampler = library.load(class_run).with_seed(5)
+    expected = to_pixels(sampler.generate(sampler.latents(0, 15)[0], torch.tensor([0, 1, 2] * 5)))[..., 0]
+    page = pixels(path)[::2, ::2]
+    assert page.shape == (5 * 34 + 2, 3 * 34 + 2)
+    shown = page[2:, 2:].reshape(5, 34, 3, 34).swapaxes(1, 2)[..., :32, :32].reshape(15, 32, 32)
+    assert np.array_equal(shown, expected)
+    assert np.abs(shown[0::3].mean(0) - shown[1::3].mean(0)).max() > 20  # classes differ
+
+
+def test_arrays_hold_the_classes_too(zerosum, class_run: Path) -> None:
+    assert zerosum("sample", class_run, "--count", 5, "--classes", "Dress, bag", "--out", "x.npz").code == 0
+    assert np.load("x.npz")["labels"].tolist() == [2, 0, 2, 0, 2]
+    assert zerosum("sample", class_run, "--count", 70, "--out", "y.npz").code == 0
+    assert np.array_equal(np.load("y.npz")["labels"], library.load(class_run).latents(0, 70)[1].numpy())
+    assert zerosum("data", "npz:y.npz").code == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("3", "no class '3'. Classes: 0 bag, 1 coat, 2 dress"),
+        ("-1", "no class '-1'"),
+        ("caot", "no class 'caot'. Did you mean 'coat'?"),
+        ("", "no class ''"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused(zerosum, class_run: Path, word: str, part: str) -> None:
+    said = zerosum("sample", class_run, f"--classes=bag,{word}")
+    assert said.code == 1
+    assert part in said.err
+
+
+def test_a_name_goes_before_a_number() -> None:
+    names = ("1", "0", "Seven", "seven")
+    assert [_class_number("--classes", word, names) for word in ("1", "0", "2", "Seven", "seven")] == [0, 1, 2, 2, 3]
+    assert _class_number("--classes", "COAT", ("Bag", "Coat")) == 1
+
+
+def test_names_of_files_say_what_is_in_them() -> None:
+    assert OfSamples("run").marks == ()
+    assert OfSamples("run", classes="T-shirt/top, 1", truncation=0.5).marks == ("class-T-shirt_top-1", "truncation0.5")
+    many = OfSamples("run", classes=",".join(map(str, range(1000))), standing=0)
+    assert many.marks == ("class-0-1-2-3-4-5-994-more", "standing0")
+
+
+def test_truncated_samples_have_statistics_of_their_own(zerosum, image_run: Path) -> None:
+    for name, words in {"cut": [], "three": ["--standing", 3], "kept": ["--standing", 0]}.items():
+        said = zerosum("sample", image_run, "--count", 6, "--truncation", 0.25, *words, "--out", f"{name}.npz")
+        assert said.code == 0
+    cut = library.load(image_run).truncated(0.25)
+    assert cut.latents(0, 6)[0].abs().max() <= 0.25
+    for name, sampler in {"cut": cut.standing(16), "three": cut.standing(3), "kept": cut}.items():
+        assert np.array_equal(np.load(f"{name}.npz")["images"], to_pixels(sampler(0, 6)))
+    assert not np.array_equal(np.load("cut.npz")["images"], np.load("kept.npz")["images"])
+    said = zerosum("sample", image_run, "--truncation", 0.25, "--standing", 2)
+    assert said.out == f"{image_run / 'samples-truncation0.25-standing2-seed0.png'}\n"
+
+
+def test_without_batch_normalisation_there_are_no_statistics_to_take(zerosum, point_run: Path) -> None:
+    assert zerosum("sample", point_run, "--count", 9, "--truncation", 0.5, "--out", "p.npz").code == 0
+    assert np.array_equal(np.load("p.npz")["points"], library.load(point_run).truncated(0.5)(0, 9).numpy())
+    said = zerosum("sample", point_run, "--standing", 2)
+    assert said.code == 1
+    assert "--standing 2: this generator has no batch normalisation" in said.err
+
+
+def test_a_truncation_that_latents_never_reach_is_explained(zerosum, image_run: Path, monkeypatch) -> None:
+    monkeypatch.setattr("zerosum.latent.truncation.ROUNDS", 3)
+    said = zerosum("sample", image_run, "--truncation", 0.01, "--standing", 0)
+    assert said.code == 1
+    assert "truncation=0.01: after 3 draws" in said.err

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import zerosum as library
@@ -44,9 +45,73 @@ def test_points_walk_on_lines(zerosum, point_run: Path) -> None:
         (["--rows", 0], "--rows must be at least 1"),
         (["--steps", 1], "--steps must be at least 2"),
         (["--out", "x.gif"], "call it x.png"),
+        (["--between", "classes"], "(dcgan) is not told a class, so there is no way between classes"),
+        (["--between", "both"], "walk --between latents"),
+        (["--classes", "3"], "is not told a class"),
+        (["--truncation", "-1"], "--truncation must be above 0"),
     ],
 )
 def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[object], part: str) -> None:
     said = zerosum("interpolate", image_run, *words)
     assert said.code == 1
     assert part in said.err
+
+
+def expected_cells(run: Path, z: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+    return to_pixels(library.load(run).generate(z, y))[..., 0].astype(int)
+
+
+def test_between_classes_each_row_keeps_its_latent(zerosum, class_run: Path) -> None:
+    said = zerosum("interpolate", class_run, "--between", "classes", "--rows", 5, "--steps", 3, "--seed", 2)
+    path = class_run / "interpolation-classes-seed2.png"
+    assert (said.code, said.out) == (0, f"{path}\n")
+    found = cells(path, 5, 3).astype(int)
+    z, _ = library.load(class_run).with_seed(2).latents(0, 5)
+    first, last = torch.tensor([0, 1, 0, 1, 0]), torch.tensor([1, 2, 1, 2, 1])  # three classes: two ways, in turn
+    assert np.abs(found[:, 0] - expected_cells(class_run, z, first)).max() <= 1
+    assert np.abs(found[:, 2] - expected_cells(class_run, z, last)).max() <= 1
+    halfway = torch.tensor([[0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0.5, 0]])
+    assert np.abs(found[:, 1] - expected_cells(class_run, z, halfway)).max() <= 1
+    assert np.abs(found[:, 0] - found[:, 2]).max() > 3
+
+
+def test_both_change_at_once_between_the_classes_that_are_named(zerosum, class_run: Path) -> None:
+    words = ["--between", "both", "--classes", "dress,bag", "--rows", 2, "--steps", 5, "--kind", "lerp"]
+    path = class_run / "interpolation-both-lerp-class-dress-bag-seed0.png"
+    assert zerosum("interpolate", class_run, *words).out == f"{path}\n"
+    found = cells(path, 2, 5).astype(int)
+    z, _ = library.load(class_run).latents(0, 4)
+    quarter = 0.75 * z[0::2] + 0.25 * z[1::2]
+    weights = torch.tensor([[0.25, 0.0, 0.75]] * 2)
+    assert np.abs(found[:, 0] - expected_cells(class_run, z[0::2], torch.tensor([2, 2]))).max() <= 1
+    assert np.abs(found[:, 1] - expected_cells(class_run, quarter, weights)).max() <= 1
+    assert np.abs(found[:, 4] - expected_cells(class_run, z[1::2], torch.tensor([0, 0]))).max() <= 1
+
+
+@pytest.mark.parametrize("words", [[], ["--classes", "coat,bag"]])
+def test_between_latents_a_row_keeps_its_class(zerosum, class_run: Path, words: list[str]) -> None:
+    assert zerosum("interpolate", class_run, "--rows", 3, "--steps", 2, *words, "--out", "w.png").code == 0
+    found = cells(Path("w.png"), 3, 2).astype(int)
+    z, y = library.load(class_run).latents(0, 6)
+    kept = torch.tensor([1, 0, 1]) if words else y[0::2]
+    for column in range(2):
+        assert np.abs(found[:, column] - expected_cells(class_run, z[column::2], kept)).max() <= 1
+
+
+def test_a_way_needs_two_classes(zerosum, class_run: Path) -> None:
+    said = zerosum("interpolate", class_run, "--between", "classes", "--classes", "coat")
+    assert said.code == 1
+    assert "needs two of them at least" in said.err
+
+
+def test_truncation_bounds_the_ends(zerosum, point_run: Path, monkeypatch) -> None:
+    drawn: list[torch.Tensor] = []
+
+    def keep(found, walks: torch.Tensor, path: Path) -> None:
+        drawn.append(walks)
+        path.touch()
+
+    monkeypatch.setattr("zerosum.cli.interpolate.draw", keep)
+    assert zerosum("interpolate", point_run, "--truncation", 0.5, "--rows", 4, "--steps", 2).code == 0
+    expected = library.load(point_run).truncated(0.5)(0, 8)
+    torch.testing.assert_close(drawn[0].flatten(0, 1), expected)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from zerosum.data import Data, Images, load
-from zerosum.data.describe import describe, grid, summary
+from zerosum.data.describe import describe, grid, in_units, summary
 
 
 def coloured(count: int) -> Images:
@@ -25,7 +25,21 @@ def test_the_numbers_are_numpy_s() -> None:
     assert said["std"] == pytest.approx((data.pixels / 255).std())
     assert said["classes"] == {"a": 4, "b": 3, "c": 3}
     assert (said["count"], said["shape"], said["notes"]) == (10, [3, 4, 6], ["Something odd."])
+    assert said["bytes"] == 10 * 4 * 6 * 3
     assert json.loads(json.dumps(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "words"), [(5, 4, "80 B decoded, 16 B an image"), (24, 32, "24 KiB decoded, 1 KiB an image")]
+)
+def test_memory_is_that_of_the_decoded_pixels(count: int, size: int, words: str) -> None:
+    data = Images.of(np.zeros((count, size, size, 1), np.uint8), name="grey")
+    assert f"memory       {words}\n" in summary(data)
+
+
+def test_units_are_of_1024() -> None:
+    sizes = {1023: "1023 B", 1024: "1 KiB", 1_600_000: "1.526 MiB", 70_000 * 256**2: "4.3 GiB", 3 * 2**40: "3072.0 GiB"}
+    assert {n: in_units(n) for n in sizes} == sizes
 
 
 def test_the_words_hold_the_numbers() -> None:

@@ -1,14 +1,18 @@
 """Batch normalisation against torch's, and over two processes against one with the joined batch."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
+from zerosum.conditioning.batch_norm import ClassBatchNorm, VectorBatchNorm
 from zerosum.networks.layers import BatchNorm, mean_over_ranks
 
 
@@ -101,6 +105,29 @@ def quantities(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     return y, dx, dw["weight"], second["weight"], buffers
 
 
+LABELS = torch.tensor([0, 3, 1, 1, 2, 0, 0, 3])  # the two ranks have different classes
+
+
+def conditional() -> dict[str, tuple[nn.Module, Tensor]]:
+    """Each conditional layer, with what it is called with beside the joined batch."""
+    layers = {
+        "classes": (ClassBatchNorm(3, 4, across_ranks=True), LABELS),
+        "vector": (VectorBatchNorm(3, 4, across_ranks=True), F.one_hot(LABELS, 4).float()),
+    }
+    for layer, _ in layers.values():
+        for k, weight in enumerate(layer.parameters()):
+            nn.init.normal_(weight, 0.5, 1.0, torch.Generator().manual_seed(k))
+    return layers
+
+
+def with_gradients(function: Callable[[Tensor], Tensor], x: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+    """Output, and first derivatives of a loss in input and weights."""
+    x = x.clone().requires_grad_()
+    y = function(x)
+    dx, *dw = torch.autograd.grad(torch.tanh(y).square().sum(), [x, *weights])
+    return {"y": y.detach(), "dx": dx} | {f"d{k}": d for k, d in enumerate(dw)}
+
+
 def rank_main(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
@@ -108,19 +135,61 @@ def rank_main(rank: int, folder: str) -> None:
         torch.save(
             quantities(BatchNorm(3, across_ranks=True), batch_of(shape).chunk(2)[rank]), f"{folder}/{len(shape)}-{rank}"
         )
+        for name, (layer, given) in conditional().items():
+            mine = given.chunk(2)[rank]
+            found = with_gradients(partial(_call, layer, mine), batch_of(shape).chunk(2)[rank], [*layer.parameters()])
+            torch.save(found | dict(layer.named_buffers()), f"{folder}/{name}-{len(shape)}-{rank}")
     dist.destroy_process_group()
 
 
-def test_two_ranks_equal_one_process_with_the_joined_batch(tmp_path: Path):
-    mp.spawn(rank_main, (str(tmp_path),), nprocs=2)
+def _call(layer: nn.Module, given: Tensor, x: Tensor) -> Tensor:
+    return layer(x, given)
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what two processes found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(rank_main, (str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (8, 3, 2, 2)])
+@pytest.mark.parametrize("name", ["classes", "vector"])
+def test_conditional_layers_on_two_ranks_equal_torch_with_the_joined_batch(
+    ranks: Path, name: str, shape: tuple[int, ...]
+):
+    first, second = (torch.load(ranks / f"{name}-{len(shape)}-{rank}") for rank in range(2))
+    weights = [w.detach().clone().requires_grad_() for w in conditional()[name][0].parameters()]
+    mean, var = torch.zeros(3), torch.ones(3)
+
+    def reference(x: Tensor) -> Tensor:
+        normalised = F.batch_norm(x, mean, var, training=True)
+        code = F.one_hot(LABELS, 4).float()
+        gain, bias = (code @ w for w in weights) if name == "classes" else (code @ w.T for w in weights)
+        gain = gain if name == "classes" else 1 + gain
+        return torch.einsum("bc...,bc->bc...", normalised, gain) + bias.view(8, 3, *[1] * (x.dim() - 2))
+
+    expected = with_gradients(reference, batch_of(shape), weights)
+    near = {"atol": 1e-5, "rtol": 1e-4}
+    for key in ("y", "dx"):
+        torch.testing.assert_close(torch.cat([first[key], second[key]]), expected[key], **near)
+    for key in ("d0", "d1"):
+        torch.testing.assert_close(first[key] + second[key], expected[key], **near)
+    for rank in (first, second):
+        torch.testing.assert_close(rank["norm.running_mean"], mean, **near)
+        torch.testing.assert_close(rank["norm.running_var"], var, **near)
+
+
+def test_two_ranks_equal_one_process_with_the_joined_batch(ranks: Path):
     for shape, reference in (((8, 3), nn.BatchNorm1d), ((8, 3, 2, 2), nn.BatchNorm2d)):
         y, dx, dw, second, buffers = quantities(reference(3, track_running_stats=True), batch_of(shape))
-        ranks = [torch.load(tmp_path / f"{len(shape)}-{rank}") for rank in range(2)]
+        found = [torch.load(ranks / f"{len(shape)}-{rank}") for rank in range(2)]
         near = {"atol": 1e-5, "rtol": 1e-4}
-        torch.testing.assert_close(torch.cat([r[0] for r in ranks]), y, **near)
-        torch.testing.assert_close(torch.cat([r[1] for r in ranks]), dx, **near)
-        torch.testing.assert_close(ranks[0][2] + ranks[1][2], dw, **near)
-        torch.testing.assert_close(ranks[0][3] + ranks[1][3], second, **near)
-        for rank in ranks:
+        torch.testing.assert_close(torch.cat([r[0] for r in found]), y, **near)
+        torch.testing.assert_close(torch.cat([r[1] for r in found]), dx, **near)
+        torch.testing.assert_close(found[0][2] + found[1][2], dw, **near)
+        torch.testing.assert_close(found[0][3] + found[1][3], second, **near)
+        for rank in found:
             torch.testing.assert_close(rank[4]["running_mean"], buffers["running_mean"], **near)
             torch.testing.assert_close(rank[4]["running_var"], buffers["running_var"], **near)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.networks import dcgan, infogan, mlp, parameter_count, resnet
-from zerosum.networks.common import he_normal
+from zerosum.networks.common import glorot_uniform, he_normal, keep
 from zerosum.networks.layers import BatchNorm, LayerNorm, Maxout
 
 WGAN_GP = resnet.WGAN_GP
@@ -110,7 +110,7 @@ def test_dcgan_s_head_is_a_convolution_and_its_first_layer_a_transposed_one():
 
 
 def test_residual_blocks_equal_their_textbook_order():
-    up = resnet.UpBlock(4, 6, BatchNorm, resnet.glorot_uniform, inner_bias=True)
+    up = resnet.UpBlock(4, 6, BatchNorm, keep, glorot_uniform, inner_bias=True)
     for p in up.parameters():
         nn.init.normal_(p)
     x = torch.randn(3, 4, 5, 5)
@@ -127,8 +127,8 @@ def test_residual_blocks_equal_their_textbook_order():
     def quarter(h: Tensor) -> Tensor:
         return (h[:, :, ::2, ::2] + h[:, :, 1::2, ::2] + h[:, :, ::2, 1::2] + h[:, :, 1::2, 1::2]) / 4
 
-    down = resnet.DownBlock(4, 6, LayerNorm, resnet.keep, resnet.glorot_uniform, down=True, inner_bias=False)
-    first = resnet.FirstBlock(4, 6, resnet.keep, resnet.glorot_uniform)
+    down = resnet.DownBlock(4, 6, LayerNorm, keep, glorot_uniform, down=True, inner_bias=False)
+    first = resnet.FirstBlock(4, 6, keep, glorot_uniform)
     for p in (*down.parameters(), *first.parameters()):
         nn.init.normal_(p)
     x = torch.randn(3, 4, 6, 6)
@@ -136,7 +136,7 @@ def test_residual_blocks_equal_their_textbook_order():
     torch.testing.assert_close(down(x), quarter(main) + quarter(down.shortcut(x)), atol=1e-4, rtol=1e-5)
     main = same(first.conv2, F.relu(first.conv1(x)))
     torch.testing.assert_close(first(x), quarter(main) + quarter(first.shortcut(x)), atol=1e-4, rtol=1e-5)
-    flat = resnet.DownBlock(4, 4, nn.Identity, resnet.keep, resnet.glorot_uniform, down=False, inner_bias=True)
+    flat = resnet.DownBlock(4, 4, nn.Identity, keep, glorot_uniform, down=False, inner_bias=True)
     torch.testing.assert_close(flat(x), flat.conv2(F.relu(flat.conv1(F.relu(x)))) + x)
 
 

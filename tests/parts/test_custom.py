@@ -1,6 +1,7 @@
 """The custom recipe: every admitted combination plays, refused ones say why, and known ones equal their own pages."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -12,7 +13,7 @@ from zerosum import recipe as recipes
 from zerosum.core.game import Game, Nets, State, play, start
 from zerosum.data import load as load_anew
 from zerosum.parts import pick
-from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, NETWORKS, NORMS
+from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, LABELS, NETWORKS, NORMS
 from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
@@ -103,6 +104,28 @@ def test_every_network_plays_under_every_conditioning_and_constraint(network: st
     for conditioning, constraint in product(CONDITIONINGS, CONSTRAINTS):
         choice = {"network": network, "conditioning": conditioning, "constraint": constraint}
         check_plays(custom(penalty="r1", **choice))
+
+
+@pytest.mark.parametrize("labels", [name for name, norm in LABELS.items() if norm])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_labels_enter_the_generator_s_normalisation(network: str, labels: str) -> None:
+    choice = {"network": network, "labels": labels, "conditioning": "projection"}
+    if labels not in NETWORKS[network].label_norms:
+        objective = "energy-based" if network == "autoencoder" else "hinge"
+        refused("use", **{**choice, "objective": objective, "latent": 8})
+        return
+    recipe = custom(**choice, latent=8)
+    check_plays(recipe)
+    game, b = recipe.phases[0].game, batch(recipe)
+    z, y = b.given
+    assert z.shape == (len(b.x), 8)  # no label beside it
+    still = replace(game, nets={name: net.eval() for name, net in game.nets.items()})
+    n = Nets(still, start(still), b)
+    torch.testing.assert_close(n.G(z, y), n.G(z, (y + 1) % 10))  # all classes begin with the same gain and bias
+    for table in n.G.weights.values():
+        if table.dim() == 2 and len(table) == 10:
+            table.add_(torch.randn_like(table))
+    assert (n.G(z, y) != n.G(z, (y + 1) % 10)).flatten(1).any(1).all()
 
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)
@@ -283,6 +306,11 @@ def test_penalties_are_those_of_their_names_with_published_weights(name: str, we
         (["reads energies", "autoencoder"], {"objective": "energy-based"}),
         (["reads logits", "energy-based"], {"objective": "hinge", "network": "autoencoder"}),
         (["features and logit"], {"objective": "energy-based", "network": "autoencoder", "conditioning": "concat"}),
+        (["needs a critic that knows", "projection"], {"labels": "batch-norm"}),
+        (
+            ["'infogan' has no layers", "'concat' or 'batch-norm'"],
+            {"labels": "adain", "network": "infogan", "conditioning": "concat"},
+        ),
         (["dropout", "the same"], {"penalty": "consistency"}),
         (["no place for dropout"], {"network": "infogan", "dropout": 0.5}),
         (["no place for batch norm"], {"network": "mlp", "norm": "batch"}),
@@ -309,7 +337,9 @@ def test_parts_are_picked_by_name() -> None:
         pick({"a": 1}, "q", "letter")
 
 
-@pytest.mark.parametrize("parts", [GOALS, PENALTIES, NETWORKS, CONDITIONINGS, CONSTRAINTS, NORMS, DYNAMICS, OPTIMIZERS])
+@pytest.mark.parametrize(
+    "parts", [GOALS, PENALTIES, NETWORKS, CONDITIONINGS, CONSTRAINTS, NORMS, LABELS, DYNAMICS, OPTIMIZERS]
+)
 def test_the_page_lists_every_part(parts: dict[str, Any]) -> None:
     listed = re.split(r"[\s,;:.()]+", recipes.describe("custom"))
     assert set(parts) <= set(listed)

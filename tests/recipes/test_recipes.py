@@ -76,7 +76,12 @@ def takes_points(name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", recipes.names())
+MANY_LAYERS = ("biggan", "biggan-deep")  # a minute or two to trace; sagan and sngan-projection have the same parts
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in MANY_LAYERS)) for n in recipes.names()]
+)
 def test_every_turn_is_one_graph(name: str) -> None:
     """Traced whole; on points, whose networks are small, wherever there are any."""
     check_compiled(name, "ring" if takes_points(name) else "fashion-mini", "eager")

@@ -316,6 +316,31 @@ def test_it_does_not_import_torch(run: RunFolder) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_was_watched_is_on_the_page_and_what_is_damaged_is_not(run: RunFolder) -> None:
+    assert not written(run).of("aside")
+    looks = [{"step": s, "sigma": {"D/a<b>": [s / 10.0]}, "orthogonality": {"D/a<b>": 0.25}} for s in (100, 200)]
+    wrong = [{"step": 300, "sigma": sigma} for sigma in ({"D/a": 3}, {"D/a": ["x"]}, [])]
+    variety = [{"step": s, "samples": 64, "spread": s / 1000, "repeats": 0.125} for s in (0, 500)]
+    alarm = {"step": 1300, "name": "D is <b>", "since": 1200, "seen": "a loss of 0", "advice": "a lower rate"}
+    files = {
+        run.spectra: [*looks, *wrong],
+        run.variety: [*variety, {"step": 9, "spread": None}],
+        run.alarms: [alarm, {**alarm, "name": None}, {**alarm, "since": "x"}],
+    }
+    for file, rows in files.items():
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 400, "sig')
+    page = written(run)
+    for part in (
+        "singular values of D | by step; the layers that rose most | first layer, a<b> | 20",
+        "standard deviation, real samples having 1 | 0.5 | share of near-duplicates | 0.125",
+        "D is <b> | seen at step 1,300, since step 1,200 | a loss of 0. | To try: | a lower rate.",
+    ):
+        assert part in page.text, part
+    assert [tag["class"] for tag in page.of("aside")] == ["alarm"]
+    assert page.text.count("To try:") == 1
+    assert page.text.index("Alarms") < page.text.index("Facts") < page.text.index("Weights")
+
+
 def drawn(svg: str) -> list[list[tuple[float, float]]]:
     """The lines of a chart, gridlines aside."""
     paths = re.findall(r'<path class="s\d" d="M([^"]*)"', svg)

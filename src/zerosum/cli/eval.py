@@ -36,6 +36,8 @@ class Options:
         held_out: a source of real images that were not trained on, for copying and cas: its test split if it has one.
         count: number of samples; None: as many as there are real images, 50,000 at most; for a run's own scores, half
             of the real images or 2,500 points.
+        truncation: draw components of latents beyond this again, as `zerosum sample` does; None: as in training.
+        standing: batches of samples over which batch-norm statistics are taken anew; 0: those of training.
         seed: of the samples; None: one more than the run's own, as at the end of training.
         repeats: score so many times, with seeds one after the other, and give mean and standard deviation.
         memory_mib: cap on the memory for distances between pairs of images.
@@ -50,6 +52,8 @@ class Options:
     features: str = "auto"
     held_out: str | None = None
     count: int | None = None
+    truncation: float | None = None
+    standing: int = 0
     seed: int | None = None
     repeats: int = 1
     memory_mib: float = 512.0
@@ -62,6 +66,7 @@ def run(argv: list[str]) -> int:
     """Score."""
     options = tyro.cli(Options, args=argv, prog="zerosum eval")
     at_least("--repeats", options.repeats, 1)
+    at_least("--standing", options.standing, 0)
     if options.metrics == "help":
         from zerosum.metrics.measures import MEASURES
 
@@ -114,8 +119,9 @@ def measured(found: Opened, options: Options, seeds: range) -> list[list[Score]]
     judge, count = scoring.Judge(real, _asked(options)), options.count or min(real.count, scoring.MOST)
     scored = []
     for seed in seeds:
-        fake = scoring.generated(found.sampler.with_seed(seed), setup, found.step, count)
-        scored.append(list(_printed(judge.scores(fake, seed, scoring.facts(setup)))))
+        sampler, told = scoring.drawn_as(found.sampler.with_seed(seed), options.truncation, options.standing)
+        fake = scoring.generated(sampler, setup, found.step, count, told)
+        scored.append(list(_printed(judge.scores(fake, seed, scoring.facts(setup) | told))))
     return scored
 
 
@@ -152,7 +158,7 @@ def repeat(found: Opened, options: Options, seeds: range) -> list[list[Score]]:
     """
     from zerosum.data.progress import progress
     from zerosum.metrics.evaluate import POINTS, evaluate, why_not
-    from zerosum.runs.scoring import facts
+    from zerosum.runs.scoring import drawn_as, facts
 
     setup = found.setup
     why = why_not(setup.data)
@@ -169,7 +175,7 @@ def repeat(found: Opened, options: Options, seeds: range) -> list[list[Score]]:
                 advance(done - before)
                 before = done
 
-            sampler = found.sampler.with_seed(seed)
+            sampler, told = drawn_as(found.sampler.with_seed(seed), options.truncation, options.standing)
             try:
                 scores = evaluate(
                     sampler,
@@ -178,7 +184,7 @@ def repeat(found: Opened, options: Options, seeds: range) -> list[list[Score]]:
                     count=options.count,
                     device=setup.device,
                     progress=show,
-                    extra=facts(setup),
+                    extra=facts(setup) | told,
                 )
             except ValueError as error:
                 raise UsageError(f"{options.target} cannot be scored: {error}") from error

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from zerosum.cli.common import Opened, at_least, opened, writing
+from zerosum.cli.common import SHOWN_REAL, OfSamples, Opened, at_least, beside, sampling, writing
 from zerosum.recipe import UsageError
 
 if TYPE_CHECKING:
@@ -17,29 +18,22 @@ if TYPE_CHECKING:
 
 PIECE = 250  # samples computed at once
 LARGEST_SHEET = 100_000_000  # pixels
-SHOWN_REAL = 2_000  # real points below the generated ones
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(OfSamples):
     """Draw samples from a run: the ones that a seed stands for, the same every time.
 
+    Samples are numbered from 0, row by row; other verbs take these numbers. With several classes, each is a column.
+
     Attributes:
-        run: the run's folder.
         count: number of samples.
-        seed: of the samples; None: the run's own, as in its pictures.
-        out: FILE.png for one picture of all, FILE.npz for an array, or a folder for one PNG each.
-            None: a picture in the run's folder.
-        best: from the checkpoint with the best score, instead of the newest.
-        device: auto, cpu, cuda or cuda:N.
+        out: FILE.png for one picture of all, FILE.npz for an array (with labels, of a conditional run), or a folder
+            for one PNG each. None: a picture in the run's folder.
     """
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     count: int = 64
-    seed: int | None = None
     out: str | None = None
-    best: bool = False
-    device: str = "auto"
 
 
 def run(argv: list[str]) -> int:
@@ -47,11 +41,8 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(Options, args=argv, prog="zerosum sample")
     at_least("--count", options.count, 1)
     kind = _kind(options.out)
-    found = opened(options.run, best=options.best, device=options.device)
-    seed = found.setup.settings.seed if options.seed is None else options.seed
-    found = found._replace(sampler=found.sampler.with_seed(seed))
-    name = f"samples{'-best' if options.best else ''}-seed{seed}.png"
-    path = Path(options.out) if options.out else found.folder.path / name
+    found = sampling(options)
+    path = Path(options.out) if options.out else beside(found, options, "samples", *options.marks)
     {".png": picture, ".npz": array, "": folder}[kind](found, options.count, path)
     print(path)
     return 0
@@ -75,20 +66,27 @@ def picture(found: Opened, count: int, path: Path) -> None:
             real, _ = data.batch(0, SHOWN_REAL, seed=found.setup.settings.seed + 1)
             scatter(samples, real, file, f"{found.setup.name}, step {found.step:,}")
         else:
-            sheet(samples, file)
+            sheet(samples, file, _columns(count, len(found.sampler.asked)))
+
+
+def _columns(count: int, classes: int) -> int | None:
+    """Of a sheet that is about square: with several classes a multiple of them, so that each column shows one."""
+    return min(count, classes * max(1, round(math.sqrt(count) / classes))) if classes > 1 else None
 
 
 def array(found: Opened, count: int, path: Path) -> None:
-    """``images``, uint8 (N, H, W, C), or ``points``, float32 (N, 2)."""
+    """``images``, uint8 (N, H, W, C), and ``labels``, int64 (N,), if there are any; or ``points``, float32 (N, 2)."""
     import numpy as np
 
     from zerosum.runs.pictures import to_pixels
 
+    points = found.setup.data.is_points
     with writing(path) as file:
-        if found.setup.data.is_points:
-            np.savez_compressed(file, points=np.concatenate([piece.numpy() for piece in pieces(found, count)]))
-        else:
-            np.savez_compressed(file, images=np.concatenate([to_pixels(piece) for piece in pieces(found, count)]))
+        whole = np.concatenate([piece.numpy() if points else to_pixels(piece) for piece in pieces(found, count)])
+        arrays: dict[str, Any] = {"points" if points else "images": whole}
+        if found.sampler.labelled:
+            arrays["labels"] = found.sampler.latents(0, count)[1].cpu().numpy()
+        np.savez_compressed(file, **arrays)
 
 
 def folder(found: Opened, count: int, path: Path) -> None:

@@ -1,5 +1,9 @@
-"""Conditioning: how a label enters a network."""
+"""Conditioning: how a label enters a network.
 
-from zerosum.conditioning import concat, projection
+Generators: :mod:`concat` (beside the latent), a conditional ``norm`` (:mod:`batch_norm`, :mod:`adain`) in any network
+that has one, and around these an :mod:`embedding`. Critics: :mod:`concat`, :mod:`projection`, :mod:`auxiliary`.
+"""
 
-__all__ = ["concat", "projection"]
+from zerosum.conditioning import adain, auxiliary, batch_norm, concat, embedding, projection
+
+__all__ = ["adain", "auxiliary", "batch_norm", "concat", "embedding", "projection"]

@@ -6,8 +6,9 @@ A one-hot code is appended to the latent; images get it as planes, one per class
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from zerosum.core.labels import weights
 
 
 class Generator(nn.Module):
@@ -23,8 +24,8 @@ class Generator(nn.Module):
         self.net, self.classes = net, classes
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (B, latent), y int64 (B,) in 0 .. K - 1 -> samples."""
-        out: Tensor = self.net(torch.cat([z, F.one_hot(y, self.classes).to(z.dtype)], 1))
+        """z (B, latent); y int64 (B,) in 0 .. K - 1, or float (B, K) with the weights of classes -> samples."""
+        out: Tensor = self.net(torch.cat([z, weights(y, self.classes).to(z.dtype)], 1))
         return out
 
 
@@ -42,6 +43,6 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """x (B, C, H, W), y int64 (B,) in 0 .. K - 1 -> logits (B,)."""
-        code = F.one_hot(y, self.classes).to(x.dtype)[:, :, None, None]
+        code = weights(y, self.classes).to(x.dtype)[:, :, None, None]
         out: Tensor = self.net(torch.cat([x, code.expand(-1, -1, *x.shape[2:])], 1))
         return out

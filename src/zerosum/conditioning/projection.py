@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zerosum.networks.common import Wrap, keep
+from zerosum.conditioning.embedding import ClassEmbedding
+from zerosum.networks.common import Init, Wrap, keep, normal
 
 
 class Critic(nn.Module):
@@ -16,17 +17,17 @@ class Critic(nn.Module):
         net: a critic with ``features`` (phi) and a linear layer ``last`` (psi), as all of ``zerosum.networks`` are.
         classes: K.
         wrap: applied to the embedding v (``spectral_norm``).
-        std: of the embedding's initial entries, normal about 0.
+        init: sets the embedding's weights.
     """
 
-    def __init__(self, net: nn.Module, classes: int, *, wrap: Wrap = keep, std: float = 0.02) -> None:
+    def __init__(self, net: nn.Module, classes: int, *, wrap: Wrap = keep, init: Init | None = None) -> None:
         super().__init__()
         features = getattr(getattr(net, "last", None), "in_features", None)
         if features is None or not hasattr(net, "features"):
             raise TypeError(f"{type(net).__name__} has no `features` and linear `last` to project on")
         self.net: Any = net
-        embedding = nn.Embedding(classes, features)
-        nn.init.normal_(embedding.weight, 0.0, std)
+        embedding = ClassEmbedding(classes, features)
+        (init or normal(0.02))(embedding, 1.0)
         self.embedding = wrap(embedding)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -16,25 +16,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.core.game import Projection
+from zerosum.core.labels import rows
 
 EPS = 1e-12
 WARM_UP = 15  # power iterations on the initial weights
 
 
 class SpectralNorm(nn.Module):
-    """A linear or convolution layer with weight W / sigma; see :func:`spectral_norm`."""
+    """A linear, convolution or embedding layer with weight W / sigma; see :func:`spectral_norm`."""
 
     needs_projection = True
     u: Tensor
     v: Tensor
 
-    def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
+    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.Embedding) -> None:
         super().__init__()
         self._operation = _operation(layer)
         if isinstance(layer, nn.Linear):  # heads are built on these
             self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight = nn.Parameter(layer.weight.detach())
-        self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach())
+        bias = getattr(layer, "bias", None)  # an embedding has none
+        self.bias = None if bias is None else nn.Parameter(bias.detach())
         matrix = _matrix(layer.weight.detach())
         us, vs = [F.normalize(torch.randn_like(matrix[:, 0]), dim=0, eps=EPS)], [matrix[0]]
         for _ in range(WARM_UP):
@@ -59,14 +61,16 @@ def spectral_norm(layer: nn.Module) -> nn.Module:
     in sigma too. Training and evaluation are the same function.
 
     Args:
-        layer: ``nn.Linear`` or ``nn.Conv2d`` with its initial weights.
+        layer: ``nn.Linear``, ``nn.Conv2d`` or ``nn.Embedding`` with its initial weights.
 
     Returns:
         A module with parameters ``weight`` and ``bias`` as the layer's. Its network needs :func:`power_iteration`.
     """
-    if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"):
+    if isinstance(layer, nn.Linear | nn.Embedding):
         return SpectralNorm(layer)
-    raise TypeError(f"spectral_norm wraps nn.Linear and zero-padded nn.Conv2d layers, not {layer}")
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros":
+        return SpectralNorm(layer)
+    raise TypeError(f"spectral_norm wraps nn.Linear, nn.Embedding and zero-padded nn.Conv2d layers, not {layer}")
 
 
 def power_iteration(net: nn.Module) -> Projection:
@@ -109,9 +113,11 @@ def _unit(vectors: list[Tensor]) -> list[Tensor]:
     return list(torch._foreach_div(vectors, list(lengths)))
 
 
-def _operation(layer: nn.Linear | nn.Conv2d) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+def _operation(layer: nn.Linear | nn.Conv2d | nn.Embedding) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
     if isinstance(layer, nn.Linear):
         return F.linear
+    if isinstance(layer, nn.Embedding):
+        return lambda y, weight, bias: rows(weight, y)
     if isinstance(joined := getattr(layer, "operation", None), FunctionType):  # with the resampling beside it
         return joined
     return partial(F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups)

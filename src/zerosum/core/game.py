@@ -188,6 +188,11 @@ class Network:
         """Run the network; it may write to this state's buffers."""
         return functional_call(self._module, self._weights | self._buffers, args, kwargs)
 
+    @property
+    def weights(self) -> Tensors:
+        """Its weights by name, for penalties on themselves."""
+        return self._weights
+
     def frozen(self, *args: Any, **kwargs: Any) -> Any:
         """The same function for derivatives inside a loss: what it writes to its buffers is dropped."""
         scratch = {k: b.clone() for k, b in self._buffers.items()}

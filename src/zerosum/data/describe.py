@@ -18,7 +18,8 @@ def describe(data: Data) -> dict[str, Any]:
 
     Returns:
         name, count (``None``: unlimited), shape, fingerprint, notes; for images also classes (name -> count, empty when
-        unlabelled), mean and std of all pixel values on the scale 0..1; for points modes (number) and std (of a mode).
+        unlabelled), mean and std of all pixel values on the scale 0..1, and bytes (of all pixels, decoded, as they lie
+        in the cache and in memory); for points modes (number) and std (of a mode).
     """
     said: dict[str, Any] = {
         "name": data.name,
@@ -29,7 +30,7 @@ def describe(data: Data) -> dict[str, Any]:
     }
     if isinstance(data, Images):
         mean, std = pixel_statistics(data)
-        said |= {"classes": _class_counts(data), "mean": mean, "std": std}
+        said |= {"classes": _class_counts(data), "mean": mean, "std": std, "bytes": data.pixels.nbytes}
     if isinstance(data, Points):
         said |= {"modes": len(data.modes), "mode_std": data.std}
     return said
@@ -58,6 +59,9 @@ def summary(data: Data) -> str:
         channels, height, width = data.shape
         lines.append(f"shape        {height} x {width}, {'grey' if channels == 1 else 'colour'}")
         lines.append(f"pixels       mean {said['mean']:.4f}, standard deviation {said['std']:.4f} (of 0..1)")
+        lines.append(
+            f"memory       {in_units(said['bytes'])} decoded, {in_units(said['bytes'] / said['count'])} an image"
+        )
         lines.append(f"classes      {_in_words(said['classes'])}")
     lines.append(f"fingerprint  {said['fingerprint'][:16]}")
     lines += [f"note         {note}" for note in said["notes"]]
@@ -109,6 +113,15 @@ def _class_counts(data: Images) -> dict[str, int]:
         return {}
     counts = np.bincount(data.labels, minlength=len(data.classes))
     return {name: int(count) for name, count in zip(data.classes, counts, strict=True)}
+
+
+def in_units(nbytes: float) -> str:
+    """A number of bytes in words, in units of 1,024: ``1.5 KiB``."""
+    for unit in ("B", "KiB", "MiB"):
+        if nbytes < 1024:
+            return f"{nbytes:.4g} {unit}"
+        nbytes /= 1024
+    return f"{nbytes:.1f} GiB"
 
 
 def _in_words(classes: dict[str, int]) -> str:

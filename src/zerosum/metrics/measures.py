@@ -18,6 +18,7 @@ from zerosum.metrics.frechet import frechet_distance
 from zerosum.metrics.frechet_infinity import frechet_infinity
 from zerosum.metrics.intra_class import intra_class_distance
 from zerosum.metrics.kernel import kernel_distance
+from zerosum.metrics.label_accuracy import label_accuracy
 from zerosum.metrics.memorisation import memorisation
 from zerosum.metrics.ms_ssim import diversity
 from zerosum.metrics.polygons import Inversion, measure_polygons
@@ -34,7 +35,7 @@ from zerosum.metrics.two_sample import classifier_test, kernel_test, neighbour_t
 
 VECTORS, LOGITS = frozenset({"vectors"}), frozenset({"logits"})
 LABELS, HELD_OUT = frozenset({"labels"}), frozenset({"held-out"})
-RISING = ("modes", "is", "precision", "recall", "density", "coverage", "prd", "cas", "polygon")
+RISING = ("modes", "is", "precision", "recall", "density", "coverage", "prd", "cas", "polygon", "label_accuracy")
 POLYGONS = 1_024  # images that are fitted: as many as the study took
 KERNEL_SAMPLES = 2_000  # a side: the permutation test of MMD holds the whole kernel matrix
 
@@ -162,6 +163,19 @@ def _accuracy(real: Side, fake: Side, o: Options) -> list[Found]:
     return [Found("cas", found.generated.overall, details, constants)]
 
 
+def _label_accuracy(real: Side, fake: Side, o: Options) -> list[Found]:
+    names, known = fake.images.classes, fake.logits.shape[1]
+    if len(names) != known:
+        raise ValueError(
+            f"'labels' needs a classifier of the {len(names)} classes of {fake.images.name}; {fake.extractor.name!r} "
+            f"knows {known}"
+        )
+    found, judge = label_accuracy(fake.logits, fake.labels), label_accuracy(real.logits, real.labels)
+    details = {name: value for name, value in zip(names, found.by_class.tolist(), strict=True) if value == value}
+    share = _share("label_accuracy", found.overall, fake.images.count, {}, o)
+    return [share._replace(details={**share.details, "real": judge.overall, **details})]
+
+
 def _swd(real: Side, fake: Side, o: Options) -> list[Found]:
     batch = fake.batch
     found = sliced_wasserstein(fake.images.batches(batch), real.images.batches(batch), seed=o.seed, device=o.device)
@@ -274,6 +288,7 @@ MEASURES: dict[str, Measure] = {
     "dc": Measure("density and coverage (Naeem 2020)", _density_coverage, VECTORS, "vgg16"),
     "prd": Measure("precision and recall for distributions, F_8 and F_1/8 (Sajjadi 2018)", _prd, VECTORS),
     "intra-fid": Measure("Fréchet distance within each class (Miyato 2018)", _intra_class, VECTORS, needs=LABELS),
+    "labels": Measure("do images show the class asked for? (Odena 2017)", _label_accuracy, LOGITS, needs=LABELS),
     "cas": Measure(
         "accuracy on --held-out after learning from generated images (Ravuri 2019)",
         _accuracy,

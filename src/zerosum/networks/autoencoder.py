@@ -206,7 +206,7 @@ class BernoulliDecoder(infogan.Generator):
     Pixels in [0, 1] are taken as probabilities. Arguments and weights are those of ``infogan.Generator``.
     """
 
-    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:  # type: ignore[override]  # x: no condition
         """(B, latent) -> mean images in [-1, 1], (B, channels, size, size); given images x, log p(x|z), (B,)."""
         for linear, norm in zip(self.linears, self.linear_norms, strict=True):
             z = F.relu(norm(linear(z)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -47,8 +47,9 @@ def normal(std: float) -> Init:
 
     def init(layer: nn.Module, gain: float) -> None:
         if isinstance(layer, BatchNorm):
-            nn.init.normal_(layer.weight, 1.0, std)
-        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            if layer.weight is not None:
+                nn.init.normal_(layer.weight, 1.0, std)
+        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
             nn.init.normal_(layer.weight, 0.0, gain * std)
             _zero_bias(layer)
 
@@ -61,7 +62,7 @@ def glorot_uniform(layer: nn.Module, gain: float) -> None:
     With gain sqrt(2) on the 3x3 convolutions of residual blocks this is the initialisation of both SNGAN's and
     WGAN-GP's published code; the latter calls it He initialisation.
     """
-    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.xavier_uniform_(layer.weight, gain)
         _zero_bias(layer)
 
@@ -73,6 +74,35 @@ def he_normal(layer: nn.Module, gain: float) -> None:
         _zero_bias(layer)
 
 
-def _zero_bias(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+def _zero_bias(layer: nn.Module) -> None:
+    if isinstance(bias := getattr(layer, "bias", None), Tensor):
+        nn.init.zeros_(bias)
+
+
+def orthogonal(layer: nn.Module, gain: float) -> None:
+    """Section 3.1, Brock et al. 2019 (arXiv:1809.11096), after Saxe et al. 2014: orthogonal weights, biases 0.
+
+    Of the (out, in * kh * kw) matrix ((in, out * kh * kw) of a transposed convolution), rows or columns are
+    orthonormal, whichever are fewer. ``gain`` is not used: in the published code it is 1 everywhere.
+    """
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+        nn.init.orthogonal_(layer.weight)
+        _zero_bias(layer)
+
+
+Conditions = Tensor | Sequence[Tensor] | None  # what conditional layers see: nothing, one for all, one for each
+
+
+def one_for_each(condition: Conditions, layers: int) -> Sequence[tuple[Tensor, ...]]:
+    """What each of so many conditional layers gets as further arguments: () where there is no condition.
+
+    Raises:
+        ValueError: as many conditions were given as there are no layers.
+    """
+    if condition is None:
+        return [()] * layers
+    if isinstance(condition, Tensor):
+        return [(condition,)] * layers
+    if len(condition) != layers:
+        raise ValueError(f"{len(condition)} conditions for {layers} layers: give one, or as many as there are layers")
+    return [(c,) for c in condition]

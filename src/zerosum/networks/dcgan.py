@@ -13,7 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Init, Norm, Wrap, check_positive, halvings, keep, normal
+from zerosum.networks.common import (
+    Conditions,
+    Init,
+    Norm,
+    Wrap,
+    check_positive,
+    halvings,
+    keep,
+    normal,
+    one_for_each,
+)
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.dropout import Dropout
 
@@ -61,11 +71,15 @@ class Generator(nn.Module):
         for layer in (self.first, *self.norms, *self.convs):
             init(layer, 1.0)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> images (B, channels, size, size) in [-1, 1]."""
+    def forward(self, z: Tensor, condition: Conditions = None) -> Tensor:
+        """(B, latent) -> images (B, channels, size, size) in [-1, 1].
+
+        ``condition`` goes to conditional normalisation: one tensor for all layers, or a sequence with one for each.
+        """
         h = self.first(z).reshape(z.shape[0], -1, BOTTOM, BOTTOM)
-        for norm, conv in zip(self.norms, self.convs, strict=True):
-            h = conv(F.relu(norm(h)))
+        conditions = one_for_each(condition, len(self.norms))
+        for norm, conv, given in zip(self.norms, self.convs, conditions, strict=True):
+            h = conv(F.relu(norm(h, *given)))
         return torch.tanh(h)
 
 

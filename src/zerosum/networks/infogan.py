@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Init, Norm, Wrap, check_positive, keep, normal
+from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, keep, normal, one_for_each
 from zerosum.networks.layers import BatchNorm
 
 study_norm = partial(
@@ -62,12 +62,16 @@ class Generator(nn.Module):
         for layer in (*self.linears, *self.linear_norms, self.up, self.up_norm, self.last):
             init(layer, 1.0)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> images (B, channels, size, size) in [-1, 1]."""
-        for linear, norm in zip(self.linears, self.linear_norms, strict=True):
-            z = F.leaky_relu(norm(linear(z)), 0.2)
+    def forward(self, z: Tensor, condition: Conditions = None) -> Tensor:
+        """(B, latent) -> images (B, channels, size, size) in [-1, 1].
+
+        ``condition`` goes to conditional normalisation: one tensor for all three layers, or a sequence of three.
+        """
+        *conditions, last = one_for_each(condition, 3)
+        for linear, norm, given in zip(self.linears, self.linear_norms, conditions, strict=True):
+            z = F.leaky_relu(norm(linear(z), *given), 0.2)
         h = self.up(z.reshape(z.shape[0], -1, self.quarter, self.quarter))
-        return torch.tanh(self.last(F.leaky_relu(self.up_norm(h), 0.2)))
+        return torch.tanh(self.last(F.leaky_relu(self.up_norm(h, *last), 0.2)))
 
 
 class Critic(nn.Module):

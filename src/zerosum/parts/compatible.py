@@ -64,6 +64,21 @@ def check_conditioning(name: str, chosen: Conditioning | None, family: Networks,
         )
 
 
+def check_labels(labels: str, conditioning: str, network: str, family: Networks) -> None:
+    """Labels that enter the generator by normalisation need a critic that knows them, and layers to enter.
+
+    Raises:
+        ValueError: one of them is missing.
+    """
+    if labels == "concat":
+        return
+    if conditioning == "none":
+        raise ValueError(f"labels={labels!r} needs a critic that knows the label: use conditioning='projection'")
+    if labels not in family.label_norms:
+        allowed = " or ".join(map(repr, ("concat", *family.label_norms)))
+        raise ValueError(f"the generator of {network!r} has no layers for labels={labels!r}: use {allowed}")
+
+
 def check_penalty(
     name: str, chosen: Penalty | None, family: Networks, conditioning: Conditioning | None, dropout: float
 ) -> None:

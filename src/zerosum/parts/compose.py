@@ -15,11 +15,13 @@ from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.data.base import Data
 from zerosum.data.noise import annealed, count, instance_noise
 from zerosum.data.priors import labels, normal
+from zerosum.networks.common import Norm
 from zerosum.objectives.logits import wide
 from zerosum.parts import compatible, pick
 from zerosum.parts.critics import (
     CONDITIONINGS,
     CONSTRAINTS,
+    LABELS,
     NETWORKS,
     NORMS,
     Conditioning,
@@ -43,6 +45,7 @@ class Choice(NamedTuple):
     penalty_weight: float | None
     network: str | None
     conditioning: str
+    labels: str
     constraint: str
     c: float
     norm: str | None
@@ -71,6 +74,7 @@ class Parts:
     conditioning: Conditioning | None
     constraint: Constraint
     classes: int  # that are used: 0 without conditioning
+    label_norm: Norm | None  # of the generator, if labels enter it there
 
 
 def resolve(data: Data, choice: Choice) -> Parts:
@@ -90,11 +94,14 @@ def resolve(data: Data, choice: Choice) -> Parts:
     compatible.check_objective(choice.objective, goal, network, family)
     compatible.check_critic(network, family, constraint, choice.norm, choice.dropout)
     compatible.check_conditioning(choice.conditioning, conditioning, family, len(data.classes), data.is_points)
+    compatible.check_labels(choice.labels, choice.conditioning, network, family)
     compatible.check_penalty(choice.penalty, penalty, family, conditioning, choice.dropout)
     weight = choice.penalty_weight if choice.penalty_weight is not None else penalty.weight if penalty else 0.0
     if weight < 0:
         raise ValueError(f"penalty_weight={weight}: must be at least 0 (0, or penalty='none', is without it)")
-    return Parts(goal, penalty, weight, family, conditioning, constraint, len(data.classes) if conditioning else 0)
+    classes = len(data.classes) if conditioning else 0
+    norm = pick(LABELS, choice.labels, "labels")
+    return Parts(goal, penalty, weight, family, conditioning, constraint, classes, norm(classes) if norm else None)
 
 
 def networks(
@@ -104,9 +111,12 @@ def networks(
     planes = parts.classes if parts.conditioning is not None and parts.conditioning.planes else 0
     seen = (shape[0] + planes, *shape[1:])
     norm = pick(NORMS, choice.norm or parts.family.norm or "none", "norm")
-    wrap, inputs = parts.constraint.wrap, latent + parts.classes
-    generator, critic = parts.family.pair(Plan(shape, seen, inputs, width, kernel, norm, wrap, choice.dropout))
-    if parts.classes:
+    beside = parts.classes > 0 and parts.label_norm is None
+    inputs = latent + parts.classes if beside else latent
+    generator, critic = parts.family.pair(
+        Plan(shape, seen, inputs, width, kernel, norm, parts.constraint.wrap, choice.dropout, parts.label_norm)
+    )
+    if beside:
         generator = concat.Generator(generator, parts.classes)
     critic, look = conditional(critic, parts.family, parts.conditioning, parts.classes)
     return {"G": generator, "D": critic}, look

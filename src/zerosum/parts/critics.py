@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from zerosum.conditioning import auxiliary, concat, projection
+from zerosum.conditioning.adain import ClassAdaIN
+from zerosum.conditioning.batch_norm import ClassBatchNorm
 from zerosum.constraints import clip, power_iteration, spectral_norm
 from zerosum.core.game import Projection
 from zerosum.networks import dcgan, infogan, mlp, resnet
@@ -48,12 +51,13 @@ class Plan(NamedTuple):
     Attributes:
         shape: of the samples that the generator makes.
         seen: of what the critic sees: with further channels where labels are concatenated.
-        inputs: of the generator: the latent's dimension, with the label's where it has one.
+        inputs: of the generator: the latent's dimension, with the label's where that stands beside it.
         width: channels or units.
         kernel: of convolutions that may choose.
         norm: of the critic.
         wrap: of the critic's layers.
         dropout: of the critic.
+        label_norm: of the generator, where labels enter there; else its own norm.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +68,7 @@ class Plan(NamedTuple):
     norm: Norm
     wrap: Wrap
     dropout: float
+    label_norm: Norm | None = None
 
 
 Pair = tuple[nn.Module, nn.Module]  # generator, critic
@@ -81,6 +86,7 @@ class Networks:
         wrapped: can its critic's layers be wrapped?
         gives: what its critic says: ``"logits"`` or ``"energies"``.
         look: how to ask its critic.
+        label_norms: by which normalisation labels can enter its generator.
     """
 
     pair: Callable[[Plan], Pair]
@@ -90,6 +96,7 @@ class Networks:
     wrapped: bool = True
     gives: str = LOGITS
     look: Look = look_inside
+    label_norms: tuple[str, ...] = ()
 
 
 def _mlp(p: Plan) -> Pair:
@@ -101,7 +108,7 @@ def _mlp(p: Plan) -> Pair:
 
 def _dcgan(p: Plan) -> Pair:
     size = p.shape[1]
-    generator = dcgan.Generator(p.inputs, p.width, size, p.shape[0], p.kernel)
+    generator = dcgan.Generator(p.inputs, p.width, size, p.shape[0], p.kernel, norm=p.label_norm or BatchNorm)
     return generator, dcgan.Critic(
         p.width, size, p.seen[0], p.kernel, norm=p.norm, wrap=p.wrap, bias=True, dropout=p.dropout
     )
@@ -109,13 +116,14 @@ def _dcgan(p: Plan) -> Pair:
 
 def _infogan(p: Plan) -> Pair:
     size = p.shape[1]
-    generator = infogan.Generator(p.inputs, p.width, size, p.shape[0], norm=BatchNorm)
+    generator = infogan.Generator(p.inputs, p.width, size, p.shape[0], norm=p.label_norm or BatchNorm)
     return generator, infogan.Critic(p.width, size, p.seen[0], norm=p.norm, wrap=p.wrap)
 
 
 def _resnet(p: Plan) -> Pair:
     size = p.shape[1]
-    generator = resnet.Generator(p.inputs, p.width, size, p.shape[0])
+    norm = p.label_norm or BatchNorm
+    generator = resnet.Generator(p.inputs, p.width, size, p.shape[0], norm=norm, last_norm=BatchNorm)
     dropout = (p.dropout,) * len(resnet.SNGAN[size].downs) if p.dropout else ()
     return generator, resnet.Critic(p.width, size, p.seen[0], norm=p.norm, wrap=p.wrap, dropout=dropout)
 
@@ -128,9 +136,9 @@ def _autoencoder(p: Plan) -> Pair:
 NORMS: dict[str, Norm] = {"none": nn.Identity, "batch": BatchNorm, "layer": LayerNorm}
 NETWORKS = {
     "mlp": Networks(_mlp, norm=None, points=True),
-    "dcgan": Networks(_dcgan, norm="batch"),
-    "infogan": Networks(_infogan, norm="batch", dropout=False),
-    "resnet": Networks(_resnet, norm="none"),
+    "dcgan": Networks(_dcgan, norm="batch", label_norms=("batch-norm", "adain")),
+    "infogan": Networks(_infogan, norm="batch", dropout=False, label_norms=("batch-norm",)),
+    "resnet": Networks(_resnet, norm="none", label_norms=("batch-norm", "adain")),
     "autoencoder": Networks(
         _autoencoder, None, points=True, dropout=False, wrapped=False, gives=ENERGIES, look=look_at_codes
     ),
@@ -139,7 +147,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Conditioning:
-    """How labels enter the critic; the generator gets them as a one-hot code beside the latent.
+    """How labels enter the critic; into the generator they go by ``LABELS``.
 
     Attributes:
         critic: ``(critic, classes) ->`` the conditional one.
@@ -159,6 +167,14 @@ CONDITIONINGS: dict[str, Conditioning | None] = {
     "concat": Conditioning(concat.Critic, look_with_labels, planes=True),
     "projection": Conditioning(projection.Critic, look_with_labels),
     "auxiliary": Conditioning(auxiliary.Critic, look_for_classes, classifies=True),
+}
+
+
+# How labels enter the generator: beside the latent, or by a normalisation for so many classes.
+LABELS: dict[str, Callable[[int], Norm] | None] = {
+    "concat": None,
+    "batch-norm": lambda classes: partial(ClassBatchNorm, classes=classes),
+    "adain": lambda classes: partial(ClassAdaIN, classes=classes),
 }
 
 

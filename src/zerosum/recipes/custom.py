@@ -4,7 +4,8 @@ objective: minimax, non-saturating, smoothed, least-squares, wasserstein, hinge;
 average-least-squares, average-hinge; f-kl, f-reverse-kl, f-pearson, f-neyman, f-squared-hellinger, f-jeffrey,
 f-jensen-shannon, f-total-variation, f-gan; loss-sensitive; energy-based (for the network autoencoder).
 penalty: none, wgan-gp, one-sided, zero-centred, wgan-div, dragan, r1, r2, consistency, feature-matching, pulling-away.
-network: mlp, dcgan, infogan, resnet, autoencoder. conditioning: none, concat, projection, auxiliary.
+network: mlp, dcgan, infogan, resnet, autoencoder.
+conditioning: none, concat, projection, auxiliary; labels: concat, batch-norm, adain.
 constraint: none, clip, spectral-norm, weight-norm. norm: none, batch, layer.
 dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optimizer: adam, rmsprop, sgd.
 
@@ -26,6 +27,7 @@ def recipe(
     penalty_weight: float | None = None,
     network: str | None = None,
     conditioning: str = "none",
+    labels: str = "concat",
     constraint: str = "none",
     c: float = 0.01,
     norm: str | None = None,
@@ -54,7 +56,8 @@ def recipe(
         penalty: what the critic or the generator pays besides.
         penalty_weight: of that. None: the published one.
         network: the family of both networks. None: dcgan, or mlp on points.
-        conditioning: how the label enters the critic; the generator gets it beside the latent.
+        conditioning: how the label enters the critic.
+        labels: how it then enters the generator: concat (beside the latent), batch-norm or adain.
         constraint: on the critic's weights.
         c: with the constraint clip, every weight of the critic is clipped to [-c, c].
         norm: normalisation in the critic: none, batch or layer. None: the network's own.
@@ -75,7 +78,9 @@ def recipe(
         batch_size: real samples per update.
         steps: generator updates in all.
     """
-    parts = Choice(objective, penalty, penalty_weight, network, conditioning, constraint, c, norm, dropout, dynamics)
+    parts = Choice(
+        objective, penalty, penalty_weight, network, conditioning, labels, constraint, c, norm, dropout, dynamics
+    )
     rates = {"D": lr_d, "G": lr_g}
     return compose(
         data, parts, strength=strength, noise=noise, unroll=unroll, optimizer=optimizer, rates=rates,

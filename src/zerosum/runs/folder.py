@@ -1,7 +1,7 @@
 """A run's folder: what is where, and what may be done to it.
 
 ``run.json`` (recipe, arguments, settings, data, versions), ``state/`` (checkpoints), ``samples/``, ``metrics.jsonl``,
-``scores.jsonl``, ``report.html``.
+``scores.jsonl``, ``spectra.jsonl``, ``variety.jsonl`` and ``alarms.jsonl`` (what was watched), ``report.html``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class RunFolder:
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
         self.scores = self.path / "scores.jsonl"
+        self.spectra = self.path / "spectra.jsonl"
+        self.variety = self.path / "variety.jsonl"
+        self.alarms = self.path / "alarms.jsonl"
         self.report = self.path / "report.html"
 
     @classmethod
@@ -132,7 +135,7 @@ class RunFolder:
 
     def forget_after(self, step: int) -> None:
         """Drop what was logged after ``step``: a resumed run says it again."""
-        for file in (self.metrics, self.scores):
+        for file in (self.metrics, self.scores, self.spectra, self.variety, self.alarms):
             if file.exists():
                 rows = [row for row in file.read_text().splitlines() if _step_of(row) <= step]
                 file.write_text("".join(row + "\n" for row in rows))

@@ -26,6 +26,7 @@ from zerosum.runs.log import Display, Logger, Means, rows_of
 from zerosum.runs.pictures import scatter, sheet
 from zerosum.runs.sampler import Sampler, sampled_tensors
 from zerosum.runs.setup import Batches, Setup
+from zerosum.runs.watch import Watch
 
 SAVE_SECONDS = 300.0  # a checkpoint at least this often
 SHOWN = 64  # images on a contact sheet
@@ -104,6 +105,7 @@ class Run:
         self.log_every = asked.log_every or max(1, total // 1000)
         self.sample_every = asked.sample_every or max(1, total // 10)
         self.save_every = asked.save_every or max(1, total // 10)
+        self.watch = Watch(setup, folder, display, on=self.writes)
 
     def restore(self) -> None:
         """Go to the newest checkpoint of the folder.
@@ -118,6 +120,7 @@ class Run:
         self.step, self.batches.position, self.seconds = step, int(meta["position"]), float(meta["seconds"])
         if self.writes:
             self.folder.forget_after(step)
+            self.watch.recall()
 
     def play(self) -> Outcome:
         """Train to the end, to the time limit, or until asked to stop; what was learnt is saved in every case."""
@@ -130,6 +133,8 @@ class Run:
                     if self.setup.settings.eval_start:
                         self.score(logger)
                 self.iterate(logger)
+                if self.watch.due(self.step):
+                    self.look()
                 self.save()
                 self.picture()
                 if not self.stop.asked:
@@ -162,8 +167,11 @@ class Run:
                 return
             due_save = step % self.save_every == 0 or time.monotonic() - saved > SAVE_SECONDS
             due_score = settings.eval_every and step % settings.eval_every == 0
-            if step % self.sample_every == 0 or due_save or due_score:
+            due_look = self.watch.due(step)
+            if step % self.sample_every == 0 or due_save or due_score or due_look:
                 self.seconds += time.monotonic() - since
+                if due_look:
+                    self.look()
                 if step % self.sample_every == 0:
                     self.picture()
                 if due_save or due_score:
@@ -189,6 +197,12 @@ class Run:
             images = self.setup.images(self.step)
             row = {"images": images, "seconds": round(spent, 3), "images_per_second": round(rate, 1)}
             logger.row(self.step, row, losses)
+            self.watch.log(self.step, losses)
+
+    def look(self) -> None:
+        """Look at the singular values of every weight."""
+        index, _ = phase_of(self.setup, self.step)
+        self.watch.look(self.step, self.setup.recipe.phases[index].game, self.state)
 
     def sampler(self) -> Sampler:
         """The generator as it is now."""
@@ -200,11 +214,13 @@ class Run:
         if not self.writes:
             return
         path = self.folder.samples / f"step-{self.step:09d}.png"
+        samples = self.sampler()(0, SHOWN_POINTS if self.setup.data.is_points else SHOWN)
         if self.setup.data.is_points:
             real, _ = self.setup.data.batch(0, SHOWN_POINTS, seed=self.setup.settings.seed + 1)
-            scatter(self.sampler()(0, SHOWN_POINTS), real, path, f"{self.setup.name}, step {self.step:,}")
+            scatter(samples, real, path, f"{self.setup.name}, step {self.step:,}")
         else:
-            sheet(self.sampler()(0, SHOWN), path)
+            sheet(samples, path)
+        self.watch.picture(self.step, samples)
 
     def save(self) -> None:
         """Write a checkpoint.
@@ -249,6 +265,7 @@ class Run:
         if scores:
             self.display.say(f"step {self.step:,}: " + "; ".join(f"{s.name} {s.value:.4g}" for s in scores))
             self.rank_best(scores[0])
+            self.watch.scored(self.step, [json.loads(score.to_json()) for score in scores])
         return scores
 
     def rank_best(self, score: Score) -> None:

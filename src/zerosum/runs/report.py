@@ -6,7 +6,7 @@ import os
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from zerosum.runs.report_parts import scores
+from zerosum.runs.report_parts import alarms, scores, spectra
 from zerosum.runs.report_parts.chart import Line, chart
 from zerosum.runs.report_parts.page import duration, image, number, page, said, section, table
 from zerosum.runs.report_parts.read import Story, read
@@ -37,10 +37,12 @@ def render(story: Story) -> str:
     no_scores = '<p class="note">This run has no scores.</p>'
     body = [
         _head(story, recipe, data),
+        alarms.box(story.alarms),
         section("Facts", _facts(story)),
-        section("Samples", _samples(story)),
+        section("Samples", _samples(story), spectra.variety(story.variety)),
         section("Losses", _losses(story)),
         section("Scores", scores.final(story.scores) or no_scores, scores.charts(story.scores)),
+        section("Weights", spectra.figures(story.spectra)),
         section("Arguments and settings", _told(story)),
         f"<footer>Written by zerosum from {escape(str(story.where.resolve()))}</footer>",
     ]

@@ -81,11 +81,21 @@ def image_files(source: str, real: ImageSet, count: int | None) -> ImageSet:
         raise UsageError(str(error)) from error
 
 
-def generated(sampler: Sampler, setup: Setup, step: int, count: int) -> ImageSet:
-    """Samples of a run after ``step`` iterations, with their classes where it is conditional."""
-    identity = [setup.name, setup.arguments, setup.data.fingerprint, setup.settings.seed, step, sampler.seed]
+def generated(
+    sampler: Sampler, setup: Setup, step: int, count: int, told: Mapping[str, Plain] | None = None
+) -> ImageSet:
+    """Samples of a run after ``step`` iterations, with their classes where it is conditional; ``told``: how drawn."""
+    identity = [
+        setup.name,
+        setup.arguments,
+        setup.data.fingerprint,
+        setup.settings.seed,
+        step,
+        sampler.seed,
+        dict(told or {}),
+    ]
     one = sampler.latents(0, 1)
-    labels = sampler.latents(0, count)[1].cpu() if _labelled(one) else None
+    labels = sampler.latents(0, count)[1].cpu() if sampler.labelled else None
     return of_generator(
         sampler,
         tuple(setup.data.shape),
@@ -120,7 +130,30 @@ def _maker(sampler: Sampler) -> Maker:
 
 def facts(setup: Setup) -> dict[str, Plain]:
     """What a generator's scores depend on besides its weights."""
-    return {"ema": setup.settings.ema, "precision": "bf16" if setup.autocast else "float32"}
+    ema = setup.settings.ema or setup.arguments.get("ema") or 0.0
+    return {"ema": ema, "precision": "bf16" if setup.autocast else "float32"}
+
+
+def drawn_as(sampler: Sampler, truncation: float | None, standing: int) -> tuple[Sampler, dict[str, Plain]]:
+    """A sampler with truncated latents and standing statistics, and what the protocol of its scores says of that.
+
+    Args:
+        sampler: of a run.
+        truncation: the largest size of a latent's component; ``None``: as in training.
+        standing: batches over which batch-norm statistics are taken anew; 0: those of training.
+
+    Raises:
+        UsageError: there is nothing to truncate, or no batch normalisation.
+    """
+    told: dict[str, Plain] = {}
+    try:
+        if truncation is not None:
+            sampler, told = sampler.truncated(truncation), told | {"truncation": truncation}
+        if standing:
+            sampler, told = sampler.standing(standing), told | {"standing": standing}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return sampler, told
 
 
 def further(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]:

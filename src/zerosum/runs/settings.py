@@ -34,6 +34,8 @@ class Settings:
         metrics: further scores, names with commas between such as kid,pr; `zerosum eval --metrics help any` lists them.
         features: what these see images through: auto, inception, inception-clean, vgg16, shipped or FILE.onnx.
         eval_count: generated images for these; 0: as many as there are real ones, 50,000 at most.
+        watch: iterations between looks at the singular values of every weight; 0: a hundred looks in all, 100
+            iterations apart at least; -1: no looks and no alarms.
     """
 
     data: str = "fashion-mini"
@@ -54,11 +56,14 @@ class Settings:
     metrics: str = ""
     features: str = "auto"
     eval_count: int = 0
+    watch: int = 0
 
     def __post_init__(self) -> None:
         for name in ("log_every", "sample_every", "save_every", "eval_every", "eval_count"):
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be 0 or more, got {getattr(self, name)}")
+        if self.watch < -1:
+            raise UsageError(f"--watch must be -1 (never), 0 or more, got {self.watch}")
         if not 0 <= self.ema < 1:
             raise UsageError(f"--ema must be at least 0 and below 1, got {self.ema}")
         if self.accumulate < 1:
@@ -69,7 +74,7 @@ class Settings:
 
 # Settings that do not change what is learnt: a resumed run may have others.
 SAFE = frozenset({"out", "minutes", "log_every", "sample_every", "save_every", "eval_every", "eval_start"})
-SAFE |= frozenset({"metrics", "features", "eval_count"})
+SAFE |= frozenset({"metrics", "features", "eval_count", "watch"})
 
 
 def device_for(settings: Settings) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -50,13 +51,25 @@ class BatchNorm(nn.Module):
     as ``nn.BatchNorm1d`` and ``nn.BatchNorm2d``.
 
     Args:
+        features: channels.
+        eps: added to the variance.
+        momentum: of the running averages.
+        affine: have weight and bias? Without, they are 1 and 0 (conditional normalisation brings its own).
         across_ranks: take the statistics over the batches of all ranks, which must be of equal size.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1, *, across_ranks: bool = False) -> None:
+    def __init__(
+        self,
+        features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        affine: bool = True,
+        across_ranks: bool = False,
+    ) -> None:
         super().__init__()
         if features < 1 or eps <= 0 or not 0 <= momentum <= 1:
             raise ValueError(
@@ -64,8 +77,8 @@ class BatchNorm(nn.Module):
                 "momentum in [0, 1]"
             )
         self.eps, self.momentum, self.across_ranks = eps, momentum, across_ranks
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
+        self.weight = nn.Parameter(torch.ones(features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(features)) if affine else None
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
 
@@ -90,7 +103,42 @@ class BatchNorm(nn.Module):
             mean = self.running_mean + offset
             self.running_mean.lerp_(mean.detach().to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_((var * (count / (count - 1))).detach().to(self.running_var.dtype), self.momentum)
-        gain = self.weight * torch.rsqrt(var + self.eps)
         spread = [1, -1, *[1] * (x.dim() - 2)]
-        y = (wide - shift - offset.view(spread)) * gain.view(spread) + self.bias.view(spread)
+        y = (wide - shift - offset.view(spread)) * torch.rsqrt(var + self.eps).view(spread)
+        if self.weight is not None and self.bias is not None:
+            y = y * self.weight.view(spread) + self.bias.view(spread)
         return y.to(x.dtype)
+
+
+def standing_statistics(net: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
+    """Set the running averages of every :class:`BatchNorm` of ``net`` to the mean of its statistics over ``batches``.
+
+    Brock et al. 2019, arXiv:1809.11096, Section 3.1 and Appendix A: so a sample does not depend on the others of its
+    batch, and the statistics are those of the latents in use (a truncation has its own). Other layers stay as they
+    are; ``net`` ends in the mode that it was in.
+
+    Args:
+        net: a network with batch normalisation.
+        batches: what it is called with, of equal size.
+
+    Raises:
+        ValueError: it has no batch normalisation, or there are no batches.
+    """
+    norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
+    if not norms:
+        raise ValueError(f"{type(net).__name__} has no batch normalisation whose statistics could be taken")
+    before = [(norm.training, norm.momentum) for norm in norms]
+    count = 0
+    try:
+        for count, batch in enumerate(batches, 1):
+            for norm in norms:
+                norm.train()
+                norm.momentum = 1 / count  # the mean of all batches so far
+            with torch.no_grad():
+                net(*batch)
+    finally:
+        for norm, (training, momentum) in zip(norms, before, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
+    if not count:
+        raise ValueError("standing statistics need at least one batch")

@@ -89,14 +89,18 @@ class Frame:
                 parts += [f'<circle class="{kind}" cx="{u:.1f}" cy="{v:.1f}" r="3"/>' for u, v in places]
         return "".join(parts)
 
+    def levels(self) -> list[tuple[float, str]]:
+        """Heights of the grid's lines, and what stands beside them."""
+        return [(v, short(v)) for v in ticks(self.low, self.high, 5)]
+
     def axes(self) -> str:
         """Lines and numbers of the axes."""
         parts = []
-        for v in ticks(self.low, self.high, 5):
+        for v, text in self.levels():
             y = self.place(self.left, v)[1]
             parts.append(
                 f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-                f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{short(v)}</text>'
+                f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
             )
         for u in ticks(self.left, self.right, 5):
             at = self.place(u, self.low)[0]

@@ -29,6 +29,13 @@ p { margin: .35rem 0; }
 pre, code { font: .87rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { margin: 1rem 0 0; padding: .7rem .9rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.alarm { margin: 1.5rem 0 0; padding: .2rem 1.1rem .8rem; border: 2px solid var(--s1); border-radius: .5rem;
+  background: var(--card); }
+.alarm h2 { margin: .6rem 0 .3rem; padding: 0; border: 0; color: var(--s1); }
+.alarm dl { margin: 0; }
+.alarm dt { font-weight: 600; margin-top: .5rem; }
+.alarm dt small { font-weight: 400; color: var(--soft); }
+.alarm dd { margin: 0; }
 .facts { display: grid; gap: .9rem 1.5rem; margin: 0;
   grid-template-columns: repeat(auto-fill, minmax(min(11.5rem, 44%), 1fr)); }
 .facts dt { color: var(--soft); font-size: .8rem; }
@@ -64,6 +71,10 @@ svg text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-num
 svg path { fill: none; stroke: var(--c); stroke-width: 1.6; stroke-linejoin: round; }
 svg path.grid { stroke: var(--line); stroke-width: 1; }
 svg path.level { stroke-dasharray: 5 4; }
+svg path.layer { stroke-width: 1.1; }
+svg path.first { stroke-width: 2.6; }
+svg path.layer, svg path.first { stroke-linecap: round; }
+svg path.thin { stroke-width: .5; opacity: .55; }
 svg circle { fill: var(--c); }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); }
 .s3 { --c: var(--s3); } .s4 { --c: var(--s4); } .s5 { --c: var(--s5); }

@@ -37,6 +37,9 @@ class Story:
         best: ``state/best.json``.
         pictures: of samples, in order.
         pictured: number of pictures in the folder, of which ``pictures`` are some.
+        spectra: rows of ``spectra.jsonl``, by step.
+        variety: rows of ``variety.jsonl``, by step.
+        alarms: rows of ``alarms.jsonl``, by step.
     """
 
     where: Path
@@ -47,6 +50,9 @@ class Story:
     best: Row | None
     pictures: list[Picture]
     pictured: int
+    spectra: list[Row]
+    variety: list[Row]
+    alarms: list[Row]
 
     @property
     def step(self) -> int:
@@ -69,7 +75,10 @@ def read(folder: RunFolder) -> Story:
         outcome = None  # of before the run was resumed
     pictures, pictured = read_pictures(folder.samples)
     best = _object(folder.states / "best.json")
-    return Story(folder.path, record, outcome, rows, scores, best, pictures, pictured)
+    spectra = [row for row in lines(folder.spectra) if _is_look(row)]
+    variety = [row for row in lines(folder.variety) if _are_numbers(row.get("spread"), row.get("repeats"))]
+    alarms = [row for row in lines(folder.alarms) if _is_alarm(row)]
+    return Story(folder.path, record, outcome, rows, scores, best, pictures, pictured, spectra, variety, alarms)
 
 
 def lines(file: Path) -> list[Row]:
@@ -113,6 +122,26 @@ def _object(file: Path) -> Row | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _are_numbers(*found: Any) -> bool:
+    return all(isinstance(one, (int, float)) for one in found)
+
+
+def _is_look(row: Row) -> bool:
+    """Lists of numbers by layer, ``None`` for what was not finite."""
+    sigma, ratios = row.get("sigma"), row.get("orthogonality", {})
+    return (
+        isinstance(sigma, dict)
+        and isinstance(ratios, dict)
+        and all(isinstance(values, list) and _are_numbers(*filter(None, values)) for values in sigma.values())
+        and _are_numbers(*filter(None, ratios.values()))
+    )
+
+
+def _is_alarm(row: Row) -> bool:
+    texts = (row.get(key) for key in ("name", "seen", "advice"))
+    return isinstance(row.get("since"), int) and all(isinstance(text, str) for text in texts)
 
 
 def _is_score(found: Any) -> bool:

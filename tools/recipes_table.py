@@ -58,11 +58,20 @@ LAST = ("began", "unrolled")  # take longest
 APART_ON_POINTS: dict[str, dict[str, Any]] = {"sngan": {"g_width": 128, "d_width": 128}}
 REMARKS = {
     "ac-gan": "sees labels",
+    "began": "as good as untrained: its rates are 8e-5 for batches of 16 over hundreds of thousands of updates",
+    "biggan": "sees labels; images/s beside other work",
     "cgan": "sees labels",
     "ct-gan": "200 generator updates: far from done",
+    "dragan": "on points no mode: the critic ends at or above 2 log 2, as if guessing, in nine of ten runs",
     "gan-gp": "far from done: layer norm and the penalty slow the critic's lead, lr is 1e-4",
     "inpaint-gan": "half of each image is real: not to be compared",
+    "ra-hinge": "on the ring one mode alone, in each of the five runs",
+    "sagan": "sees labels, and hardly heeds them yet: its class tables begin alike; images/s beside other work",
     "semi-gan": "sees 100 labels",
+    "sngan-projection": "sees labels, deaf to them after 200 generator updates; images/s beside other work",
+    "vae": "blurred: the likelihood of pixels averages what it is unsure of",
+    "wgan": "200 generator updates at 5e-5 with clipped weights: far from done",
+    "wgan-gp": "200 generator updates: far from done",
 }
 PUBLISHED = """Published figures on rings and grids like these (VEEGAN, Srivastava et al. 2017, Table 1; 2,500 samples,
 other networks and budgets): ring of 8: GAN 1 mode / 99.3% high quality, ALI 2.8 / 0.13%, unrolled GAN 7.6 / 35.6%,
@@ -82,7 +91,7 @@ runs side by side.
 **Ring** and **grid**: 8 and 25 Gaussians, MLPs of three hidden layers of 128 where the recipe admits it, batch size
 128, {points:,} points seen by each critic, seeds 0 to 4: mean ± standard deviation of the number of modes (a mode
 counts with one high-quality sample) and of the share of high-quality samples (within 3 standard deviations of a mode),
-of 2,500.
+of 2,500. Empty cells have not been measured yet.
 
 This is a small budget, at the recipes' learning rates: it compares costs and shows what learns quickly, not what is
 best in the end. Settings can matter more than objectives: `zerosum train ebgan --width 32 --kernel 4 --batch-size 64`

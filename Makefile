@@ -49,6 +49,9 @@ results: $(READY)
 	$(RUN) tools/loss_bounds.py
 	$(RUN) tools/info_gan_codes.py
 	$(RUN) tools/semi_supervised.py
+	$(RUN) tools/biggan_ablation.py
+	$(RUN) tools/memory_table.py
+	$(RUN) tools/alarm_replay.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -73,9 +73,8 @@ HEAD = """# BigGAN's ablation, at small scale
 row; {steps} generator and {twice} critic updates in every row, so a larger batch also means more images seen, as in
 the paper, whose rows end at different iterations. Both learning rates are 2e-4. All but the first columns: in the
 features of the shipped classifier, 5,000 generated images (real ones for `fd_fashion`: 5,000; for precision and
-recall: 10,000). `fd_fashion` is not FID and `IS` is that of the shipped classifier. Of the paper's five rows without
-further parts three are here. Its own FID / IS on ImageNet at 128 pixels stand at the end (batches 256, 512 and 2,048;
-widths 64 and 96).
+recall: 10,000). `fd_fashion` is not FID and `IS` is that of the shipped classifier. The paper's own FID / IS on
+ImageNet at 128 pixels stand at the end: batches of 256, 512 and 2,048 (not its 1,024), widths 64 and 96.
 
 | batch | width | M params | shared | hier. | ortho. | fd_fashion | IS | precision | recall | labels | min | paper |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|

@@ -76,7 +76,7 @@ def takes_points(name: str) -> bool:
     return True
 
 
-MANY_LAYERS = ("biggan", "biggan-deep")  # a minute or two to trace; sagan and sngan-projection have the same parts
+MANY_LAYERS = ("biggan", "biggan-deep", "sagan")  # half a minute and more to trace; the parts have tests of their own
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,15 @@ all of the latent enters at the bottom: the rows of the paper's Table 1. A batch
 does not have, attend at 16.
 """
 
-import torch
-from torch import Tensor
-
 from zerosum.constraints import power_iteration
 from zerosum.core.ema import Average, warmed_up
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import labels, normal
 from zerosum.networks.layers.recompute import directly, recomputed
 from zerosum.objectives import hinge
 from zerosum.parts.biggan import LATENT, networks, of_classes
+from zerosum.parts.classes import drawing
 from zerosum.penalties.orthogonal import orthogonal_regularisation
 from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
 
@@ -82,11 +79,4 @@ def recipe(
         average={"G": Average(warmed_up(ema))} if ema else {},
     )
 
-    def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return normal(n, dim, rng), labels(n, classes, rng)
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> ClassBatch:
-        assert y is not None  # the data have labels
-        return ClassBatch(x, y, *prior(len(x), rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior)
+    return Recipe((Phase(game, steps),), batch_size, *drawing(dim, classes))

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zerosum.conditioning import projection
 from zerosum.conditioning.batch_norm import ClassBatchNorm
@@ -18,12 +17,12 @@ from zerosum.constraints import power_iteration, spectral_norm
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import labels, normal
 from zerosum.networks import resnet
 from zerosum.networks.common import glorot_uniform
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.recompute import Run, directly, recomputed
 from zerosum.objectives import hinge
+from zerosum.parts.classes import drawing
 from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
 
 ATTENTION = {32: 16, 48: 24, 64: 32, 128: 32}  # pixels a side at which to attend; published: 128 pixels
@@ -80,14 +79,7 @@ def recipe(
         project={name: power_iteration(net) for name, net in nets.items()},
     )
 
-    def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return normal(n, latent, rng), labels(n, classes, rng)
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> ClassBatch:
-        assert y is not None  # the data have labels
-        return ClassBatch(x, y, *prior(len(x), rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior)
+    return Recipe((Phase(game, steps),), batch_size, *drawing(latent, classes))
 
 
 def networks(

@@ -8,8 +8,7 @@ starts with the generator).
 
 from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zerosum.conditioning import projection
 from zerosum.conditioning.batch_norm import ClassBatchNorm
@@ -17,11 +16,11 @@ from zerosum.constraints import power_iteration, spectral_norm
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
-from zerosum.data.priors import labels, normal
 from zerosum.networks import resnet
 from zerosum.networks.common import glorot_uniform
 from zerosum.networks.layers import BatchNorm
 from zerosum.objectives import hinge
+from zerosum.parts.classes import drawing
 from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
 
 
@@ -70,14 +69,7 @@ def recipe(
         project={"D": power_iteration(nets["D"])},
     )
 
-    def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return normal(n, latent, rng), labels(n, classes, rng)
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> ClassBatch:
-        assert y is not None  # the data have labels
-        return ClassBatch(x, y, *prior(2 * len(x), rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior)
+    return Recipe((Phase(game, steps),), batch_size, *drawing(latent, classes, times=2))
 
 
 def networks(

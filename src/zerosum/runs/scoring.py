@@ -123,9 +123,8 @@ def _maker(sampler: Sampler) -> Maker:
         assert isinstance(z, Tensor)  # or the set would have labels
         return z
 
-    # A prior is bounded, and its walks are straight, if it is uniform; a normal one goes beyond 1 at once.
-    bounded = float(drawn(1_000, torch.Generator().manual_seed(0)).abs().max()) <= 1
-    return Maker(generate, drawn, *((lerp, "lerp", 1.0) if bounded else (slerp, "slerp", None)))
+    # Walks are straight in a bounded prior, which is uniform.
+    return Maker(generate, drawn, *((lerp, "lerp", sampler.bound) if sampler.bound else (slerp, "slerp", None)))
 
 
 def facts(setup: Setup) -> dict[str, Plain]:

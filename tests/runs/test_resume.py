@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import zerosum
+from zerosum.cli import main
 from zerosum.core.checkpoint import CheckpointError
 from zerosum.recipe import UsageError
 from zerosum.runs.folder import RunFolder
@@ -134,6 +135,17 @@ def test_changed_arguments_are_refused_and_shown(tmp_path: Path) -> None:
         zerosum.resume(folder.path, {"steps": 8})
     assert zerosum.resume(folder.path, {"steps": 8}, override=True).outcome.step == 8
     assert folder.record()["arguments"]["steps"] == 8
+
+
+def test_an_argument_that_is_newer_than_the_run_takes_its_default(tmp_path: Path) -> None:
+    folder = small(tmp_path / "run")
+    record = folder.record()
+    del record["arguments"]["beta1"]
+    folder.write_record(record)
+    assert main.run(["resume", str(folder.path), "--steps", "8", "--override"]) == 0
+    assert folder.record()["arguments"]["beta1"] == 0.5
+    with pytest.raises(UsageError, match=r"beta1: recorded 0\.5, now 0\.0"):
+        zerosum.resume(folder.path, {"beta1": 0.0})
 
 
 def test_changed_data_are_refused(tmp_path: Path) -> None:

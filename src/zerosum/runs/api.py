@@ -133,7 +133,10 @@ def reopen(
     Raises:
         UsageError: changes that are refused, with both values of each.
     """
-    settings, arguments = Settings(**record["settings"]), dict(record["arguments"])
+    settings = Settings(**record["settings"])
+    # Arguments that the recipe did not have yet when the run was started: their defaults are what it did.
+    new = {k: p.default for k, p in recipes.arguments(str(record["recipe"])).items()}
+    arguments = new | record["arguments"]
     known = asdict(settings)
     current = known | arguments
     differing = {k: v for k, v in changes.items() if current.get(k) != v}

@@ -15,7 +15,6 @@ linear map. Measured: the slope of log distance over the steps.
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,7 +26,7 @@ from zerosum.core.train import train
 from zerosum.theory import differentiable
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
-from zerosum.theory.lab.training import Scalar
+from zerosum.theory.lab.training import Scalar, growth
 
 QUICK = {"steps": 300}
 BEGIN = (1.0, 0.5)
@@ -57,13 +56,6 @@ def path(game: Game, dynamics: Dynamics, steps: int) -> np.ndarray:
     return np.array(places)
 
 
-def measured_rate(places: np.ndarray) -> float:
-    """The factor per step: least squares on log distance, over the second half."""
-    distance = np.log(np.linalg.norm(places, axis=1))
-    late = np.arange(len(distance) // 2, len(distance))
-    return math.exp(np.polyfit(late, distance[late], 1)[0])
-
-
 def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, strength: float = 1.0) -> Found:
     """Play all dynamics from the same place.
 
@@ -85,7 +77,7 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, strength: float
     numbers: dict[str, dict[str, float]] = {}
     for name, (dynamics, hopeful, step) in lab.track(plays.items(), "bilinear game", len(plays)):
         paths[name] = path(bilinear(lr, hopeful=hopeful), dynamics, steps)
-        numbers[name] = {"rate": measured_rate(paths[name]), "predicted": differentiable.rate(step)}
+        numbers[name] = {"rate": growth(np.linalg.norm(paths[name], axis=1)), "predicted": differentiable.rate(step)}
     numbers["as printed"] = {"rate": _as_printed(lr, steps), "predicted": 1 + lr}
     says = tuple(
         f"{k}: distance times {n['rate']:.5f} a step, predicted {n['predicted']:.5f}" for k, n in numbers.items()
@@ -97,7 +89,7 @@ def _as_printed(lr: float, steps: int) -> float:
     places = [np.array(BEGIN)]
     for _ in range(min(steps, 300)):  # beyond that it overflows
         places.append(places[-1] + lr * places[-1][::-1])
-    return measured_rate(np.array(places))
+    return growth(np.linalg.norm(places, axis=1))
 
 
 def _draw(paths: dict[str, np.ndarray], lr: float) -> dict[str, Figure]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -59,3 +62,14 @@ def samples(setup: Setup, state: State, count: int) -> Tensor:
 def game_of(setup: Setup) -> Game:
     """The rules of a recipe's first phase."""
     return setup.recipe.phases[0].game
+
+
+def growth(distance: npt.NDArray[np.float64]) -> float:
+    """By how much a distance is multiplied at each step: least squares on its logarithm, over the second half.
+
+    Args:
+        distance: before the first step and after each, (steps + 1,), above 0.
+    """
+    logs = np.log(distance)
+    late = np.arange(len(logs) // 2, len(logs))
+    return math.exp(np.polyfit(late, logs[late], 1)[0])

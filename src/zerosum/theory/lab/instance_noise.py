@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
@@ -49,8 +50,11 @@ class Batch(NamedTuple):
 def divergence(theta: float, width: float, noise: float) -> float:
     """JSD of N(0, width^2 + noise^2) and N(theta, width^2 + noise^2), nats."""
     variance = width**2 + noise**2
-    p, q = (discretise_log(lambda x, m=mean: -((x - m) ** 2) / (2 * variance), GRID)[0] for mean in (0.0, theta))
-    return jensen_shannon(p, q)
+
+    def around(mean: float) -> npt.NDArray[np.float64]:
+        return discretise_log(lambda x: -((x - mean) ** 2) / (2 * variance), GRID)[0]
+
+    return jensen_shannon(around(0.0), around(theta))
 
 
 def slope(theta: float, width: float, noise: float, step: float = 0.01) -> float:

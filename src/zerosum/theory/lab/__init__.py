@@ -16,7 +16,7 @@ from typing import Any
 
 from zerosum.theory.lab.base import Found, Lab
 
-HELPERS = {"base", "drawing", "frozen", "results", "training"}
+HELPERS = {"base", "convolutional", "drawing", "frozen", "results", "training"}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ Blocks = Sequence[slice]  # which coordinates each player owns, in turn order
 
 
 def jacobian(game: Game, state: State, batch: Any = None) -> tuple[Array, Blocks]:
-    """J = dv/dtheta at a state, Mescheder et al. 2017 (arXiv:1705.10461), Eq. 6, by differentiating the engine's field.
+    """J = dv/dtheta at a state, Mescheder et al. 2017 (arXiv:1705.10461), by differentiating the engine's field.
 
     Args:
         game: whose players own no network together.
@@ -58,7 +58,7 @@ def jacobian(game: Game, state: State, batch: Any = None) -> tuple[Array, Blocks
 
 
 def potential(j: Array) -> Array:
-    """(J + J^T) / 2, the part that one loss could explain. Balduzzi et al. 2018 (arXiv:1802.05642), Definition 2.
+    """(J + J^T) / 2, the part that one loss could explain. Balduzzi et al. 2018 (arXiv:1802.05642).
 
     Args:
         j: the Jacobian, (n, n).
@@ -67,7 +67,7 @@ def potential(j: Array) -> Array:
 
 
 def hamiltonian(j: Array) -> Array:
-    """(J - J^T) / 2, the part that turns. Balduzzi et al. 2018 (arXiv:1802.05642), Definition 2.
+    """(J - J^T) / 2, the part that turns. Balduzzi et al. 2018 (arXiv:1802.05642).
 
     Args:
         j: the Jacobian, (n, n).
@@ -112,7 +112,7 @@ def extragradient(j: Array, lr: float) -> Array:
 
 
 def optimistic(j: Array, lr: float) -> Array:
-    """w_(t+1) = w_t - 2 lr J w_t + lr J w_(t-1), on (w_t, w_(t-1)). Daskalakis et al. 2018 (arXiv:1711.00141), Eq. 4.
+    """w_(t+1) = w_t - 2 lr J w_t + lr J w_(t-1), on (w_t, w_(t-1)). Daskalakis et al. 2018 (arXiv:1711.00141).
 
     Args:
         j: the Jacobian, (n, n).
@@ -126,7 +126,7 @@ def optimistic(j: Array, lr: float) -> Array:
 
 
 def consensus(j: Array, lr: float, strength: float) -> Array:
-    """I - lr (J + strength J^T J), at an equilibrium. Mescheder et al. 2017 (arXiv:1705.10461), Lemma 9.
+    """I - lr (J + strength J^T J), at an equilibrium. Mescheder et al. 2017 (arXiv:1705.10461).
 
     Args:
         j: the Jacobian, (n, n).
@@ -158,7 +158,7 @@ def turn(step: Array) -> float:
 def largest_step(j: Array) -> float:
     """The step size below which simultaneous play converges: min over eigenvalues l of J of 2 Re(l) / |l|^2.
 
-    Mescheder et al. 2017 (arXiv:1705.10461), Corollary 5: 0 where an eigenvalue of J is imaginary or worse.
+    Mescheder et al. 2017 (arXiv:1705.10461): 0 where an eigenvalue of J is imaginary or worse.
 
     Args:
         j: the Jacobian, (n, n).

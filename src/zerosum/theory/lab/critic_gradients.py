@@ -57,7 +57,7 @@ def draws(apart: float, seed: int) -> Iterator[Batch]:
 
 
 def discriminator_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-    """Goodfellow et al. 2014."""
+    """The minimax discriminator's."""
     return {"adv": minimax.d(n.D(b.x), n.D(b.fake))}
 
 

@@ -18,14 +18,14 @@ ALLOWED = {
     "conditioning": {"core", "networks"},
     "metrics": {"core", "data", "_version"},
     "latent": {"core"},
-    "theory": {"core", *BUILDING_BLOCKS},
+    "theory": {"core", "recipe", "runs", "_version", "", *BUILDING_BLOCKS},
     "recipe": {"core", "data"},
     "equations": set(),
     "catalogue": {"recipe"},
     "parts": {"core", "recipe", *BUILDING_BLOCKS},
     "recipes": {"core", "recipe", "parts", *BUILDING_BLOCKS},
     "runs": {"core", "recipe", "data", "metrics", "latent", "networks", "_version", ""},
-    "cli": {"core", "recipe", "equations", "catalogue", "data", "metrics", "runs", "latent", "_version", ""},
+    "cli": {"core", "recipe", "equations", "catalogue", "data", "metrics", "runs", "latent", "theory", "_version", ""},
 }
 GAN_WORDS = re.compile(r"\b(wgan|dcgan|hinge|critic\(|sngan|began_)", re.I)
 

@@ -26,6 +26,7 @@ VERBS = {
     "recipes": "list the recipes, or show one",
     "where": "find the code of an equation",
     "data": "list the sources of data, or inspect one",
+    "lab": "run the claims and figures of the field",
     "doctor": "show what this machine can do",
 }
 

@@ -1,0 +1,149 @@
+"""What a critic's slope tells the generator: a discriminator saturates, a linear critic does not.
+
+Arjovsky et al. 2017 (arXiv:1701.07875), Figure 2: two Gaussians on the line, a discriminator and a WGAN critic trained
+to optimality. The discriminator is flat wherever it is sure, so a generator whose samples are there learns nothing from
+log(1 - D). The critic is a straight line between the two, whose slope is the same everywhere. With -log D the slope is
+that of minus the logit: it does not vanish where D does, which is why that loss is used. (The notes call the slope of
+log(1 - D) small in D at D = 0: there it is -1. It is small in the logit, and so in x.)
+
+Computed: D* = p/(p + q), the slopes of log(1 - D*) and of -log D* in x, and the Kantorovich potential. Measured: the
+same of networks that the engine trained, one with the minimax objective, one as a WGAN-GP critic. Its slope is not 1
+but 1 + W / (2 weight): a penalty bends where a constraint would not, and of -slope W + weight (slope - 1)^2 that is the
+minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.optim import adam, linear_decay
+from zerosum.core.random import generator
+from zerosum.core.train import train
+from zerosum.networks.mlp import Critic
+from zerosum.objectives import minimax, wasserstein
+from zerosum.penalties.gradient import wgan_gp
+from zerosum.theory.lab.base import Found, Lab
+from zerosum.theory.lab.drawing import line, panels
+
+QUICK = {"steps": 500}
+Array = npt.NDArray[np.float64]
+BATCH = 256
+WEIGHT = 10.0  # of the gradient penalty
+
+
+class Batch(NamedTuple):
+    """What a critic sees."""
+
+    x: Tensor  # real samples, (N, 1)
+    fake: Tensor  # generated ones
+    eps: Tensor  # U[0, 1] per sample
+
+
+def draws(apart: float, seed: int) -> Iterator[Batch]:
+    """Batches of N(-apart/2, 1), which is real, and N(apart/2, 1)."""
+    rng = generator(seed, "critic-gradients")
+    while True:
+        x, fake = torch.randn(2, BATCH, 1, generator=rng)
+        yield Batch(x - apart / 2, fake + apart / 2, torch.rand(BATCH, generator=rng))
+
+
+def discriminator_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """The minimax discriminator's."""
+    return {"adv": minimax.d(n.D(b.x), n.D(b.fake))}
+
+
+def critic_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """Gulrajani et al. 2017, Eq. 3."""
+    return {"w": wasserstein.d(n.D(b.x), n.D(b.fake)), "gp": WEIGHT * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
+
+
+def trained(loss: Callable[[Nets, Batch, Memory], Terms], apart: float, steps: int, lab: Lab, label: str) -> Nets:
+    """A network after so many steps on the two Gaussians."""
+    with torch.random.fork_rng():
+        torch.manual_seed(lab.seed)
+        net = Critic((1,), (64, 64), activation=F.silu)
+    game = Game({"D": net}, {"D": adam(linear_decay(5e-3, 0, steps))}, {"D": Player(("D",), loss)})
+    state = start(game)
+    turns = train(game, state, draws(apart, lab.seed), steps, check_every=steps)
+    for _, after, _ in lab.track(turns, label, steps):
+        state = after
+    return Nets(game, state, None)
+
+
+def curve(nets: Nets, x: Array) -> tuple[Array, Array]:
+    """Outputs of a network on the line, and their slopes."""
+    points = torch.tensor(x, dtype=torch.float32)[:, None].requires_grad_()
+    values = nets.D(points).flatten()
+    (slopes,) = torch.autograd.grad(values.sum(), points)
+    return values.detach().double().numpy(), slopes.flatten().double().numpy()
+
+
+def experiment(lab: Lab, *, apart: float = 8.0, steps: int = 3_000) -> Found:
+    """Train both, and compare what they tell a sample in the middle of the generated ones.
+
+    Args:
+        lab: its room.
+        apart: distance of the two means, in standard deviations.
+        steps: of either network.
+    """
+    x = np.linspace(-apart, apart, 401)
+    exact_logits, exact_slopes = -apart * x, np.full_like(x, -apart)  # log p - log q of two unit Gaussians
+    logits, slopes = curve(trained(discriminator_loss, apart, steps, lab, "discriminator"), x)
+    outputs, critic_slopes = curve(trained(critic_loss, apart, steps, lab, "critic"), x)
+    told = {
+        "log(1 - D*)": -_sigmoid(exact_logits) * exact_slopes,
+        "log(1 - D), trained": -_sigmoid(logits) * slopes,
+        "-log D*": -(1 - _sigmoid(exact_logits)) * exact_slopes,
+        "-log D, trained": -(1 - _sigmoid(logits)) * slopes,
+        "minus the optimal critic": np.ones_like(x),
+        "minus the critic, trained": -critic_slopes,
+    }
+    inside = (x > -apart / 2) & (x < apart / 2)
+    here = int(np.abs(x - apart / 2).argmin())
+    slopes_here = {name: float(abs(slope[here])) for name, slope in told.items()}
+    between = float(-critic_slopes[inside].max()), float(-critic_slopes[inside].min())
+    numbers = {
+        "apart": apart,
+        "slope_at_generated_samples": slopes_here,
+        "critic_slope_between": between,
+        "critic_slope_predicted": 1 + apart / (2 * WEIGHT),
+    }
+    figure = _draw(x, _sigmoid(logits), outputs, told, apart)
+    return Found(numbers, _says(slopes_here, between, apart), {"slopes": figure})
+
+
+def _sigmoid(v: Array) -> Array:
+    return np.asarray(np.exp(-np.logaddexp(0, -v)))
+
+
+def _says(slopes: dict[str, float], between: tuple[float, float], apart: float) -> tuple[str, ...]:
+    low, high = between
+    return (
+        *(f"{name}: slope {value:.3g} in the middle of the generated samples" for name, value in slopes.items()),
+        f"between the two, {apart:g} apart, the trained critic's slope lies between {low:.3f} and {high:.3f}; "
+        f"predicted {1 + apart / (2 * WEIGHT):.3f}",
+    )
+
+
+def _draw(x: Array, d: Array, critic: Array, told: dict[str, Array], apart: float) -> Figure:
+    figure, axes = panels(1, 2, width=4.4, height=3.4)
+    for i, (mean, label) in enumerate(((-apart / 2, "density of real"), (apart / 2, "density of generated"))):
+        axes[0, 0].plot(x, np.exp(-((x - mean) ** 2) / 2) / np.sqrt(2 * np.pi), label=label, **line(i))
+    axes[0, 0].plot(x, d, label="discriminator D", **line(2))
+    axes[0, 0].plot(x, critic / np.abs(critic).max(), label="WGAN critic (scaled)", **line(3))
+    axes[0, 0].set(xlabel="x", title="after training")
+    axes[0, 0].legend(fontsize=7)
+    for i, name in enumerate(("log(1 - D), trained", "-log D, trained", "minus the critic, trained")):
+        axes[0, 1].plot(x, np.abs(told[name]), label=name, **line(i))
+    axes[0, 1].set(yscale="log", ylim=(1e-8, 50), xlabel="x", ylabel="|slope|", title="what the generator is told")
+    axes[0, 1].legend(fontsize=7, loc="center left", bbox_to_anchor=(0, 0.4))
+    return figure

@@ -1,0 +1,195 @@
+"""The critic's landscape: what clipping cannot see, and penalties can.
+
+Gulrajani et al. 2017 (arXiv:1704.00028), Section 3.1 and Figure 1: hold the generator at the real data plus Gaussian
+noise, train the critic to optimality, and look at its level sets. A clipped critic makes extremely simple functions: it
+sees where the data are on the whole, and misses their higher moments. With a gradient penalty it follows every mode.
+Beside the two, a DRAGAN critic (a classifier whose slope is held at 1 around the data) and a spectrally normalised one
+(hinge loss; slope at most 1 everywhere).
+
+Measured where the truth is known, on rings and grids of Gaussians: the rank correlation of the critic's value with log
+p(x) - log q(x), the exact log ratio of real and noised density, at samples of both kinds. Every optimal classifier
+orders points by that ratio; a Wasserstein critic need not, but should rise towards every mode.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from zerosum.constraints import power_iteration, spectral_norm
+from zerosum.constraints.clip import clip
+from zerosum.core.game import Game, Memory, Nets, Player, Projection, Terms, start
+from zerosum.core.optim import adam, linear_decay, rmsprop
+from zerosum.core.random import generator
+from zerosum.core.train import train
+from zerosum.data import Data, load
+from zerosum.data.points import Points
+from zerosum.networks.common import Wrap, keep
+from zerosum.networks.mlp import Critic
+from zerosum.objectives import hinge, non_saturating, wasserstein
+from zerosum.penalties.gradient import dragan, wgan_gp
+from zerosum.theory.lab.base import Found, Lab
+from zerosum.theory.lab.drawing import panels
+
+QUICK = {"steps": 250, "width": 64}
+DATA = ("ring", "grid", "swiss-roll")
+BATCH = 256
+
+
+class Batch(NamedTuple):
+    """What a critic sees."""
+
+    x: Tensor  # real samples
+    fake: Tensor  # real samples plus noise
+    eps: Tensor  # U[0, 1] per sample
+    noise: Tensor  # U[0, 1) of x's shape, for DRAGAN
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to train a critic."""
+
+    loss: Callable[[Nets, Batch, Memory], Terms]
+    game: Callable[[Critic], dict[str, Projection]]
+    wrap: Wrap = keep
+    clipped: bool = False
+
+
+def _none(net: Critic) -> dict[str, Projection]:
+    return {}
+
+
+def clipped_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """WGAN."""
+    return {"w": wasserstein.d(n.D(b.x), n.D(b.fake))}
+
+
+def penalised_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """WGAN-GP, with the weight of its authors' toy experiments."""
+    return {"w": wasserstein.d(n.D(b.x), n.D(b.fake)), "gp": 0.1 * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
+
+
+def dragan_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """DRAGAN."""
+    penalty = 0.1 * dragan(n.D.frozen, b.x, b.noise, b.eps)
+    return {"adv": non_saturating.d(n.D(b.x), n.D(b.fake)), "gp": penalty}
+
+
+def hinge_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    """SNGAN."""
+    return {"hinge": hinge.d(n.D(b.x), n.D(b.fake))}
+
+
+WAYS = {
+    "clipped at 0.01": Way(clipped_loss, lambda net: {"D": clip(0.01)}, clipped=True),
+    "gradient penalty": Way(penalised_loss, _none),
+    "DRAGAN": Way(dragan_loss, _none),
+    "spectral norm": Way(hinge_loss, lambda net: {"D": power_iteration(net)}, wrap=spectral_norm),
+}
+
+
+def draws(data: Data, noise: float, seed: int) -> Iterator[Batch]:
+    """Real batches, and the same plus noise."""
+    k = 0
+    while True:
+        rng = generator(seed, "landscape", k)
+        x, _ = data.batch(2 * k, BATCH, seed=seed)
+        other, _ = data.batch(2 * k + 1, BATCH, seed=seed)
+        fake = other + noise * torch.randn(other.shape, generator=rng)
+        yield Batch(x, fake, torch.rand(BATCH, generator=rng), torch.rand(x.shape, generator=rng))
+        k += 1
+
+
+def trained(way: Way, data: Data, *, noise: float, width: int, steps: int, lab: Lab, label: str) -> Nets:
+    """A critic, the generator held where it is."""
+    with torch.random.fork_rng():
+        torch.manual_seed(lab.seed)
+        net = Critic((2,), (width,) * 3, wrap=way.wrap)
+    optimizer = rmsprop(5e-4) if way.clipped else adam(linear_decay(1e-3, 0, steps), beta1=0.5, beta2=0.9)
+    game = Game({"D": net}, {"D": optimizer}, {"D": Player(("D",), way.loss)}, project=way.game(net))
+    state = start(game)
+    turns = train(game, state, draws(data, noise, lab.seed), steps, check_every=steps)
+    for _, after, _ in lab.track(turns, label, steps):
+        state = after
+    return Nets(game, state, None)
+
+
+def log_ratio(points: Tensor, data: Points, noise: float) -> Tensor:
+    """log p - log q at points (N, 2): p the mixture itself, q the same with noise."""
+    assert data.std is not None
+
+    def log_density(std: float) -> Tensor:
+        squares = (points[:, None] - data.modes).double().square().sum(2)
+        return torch.logsumexp(-squares / (2 * std**2), 1) - 2 * math.log(std)
+
+    return log_density(data.std) - log_density(math.hypot(data.std, noise))
+
+
+def agreement(critic: Nets, data: Points, noise: float, seed: int) -> float:
+    """Spearman's correlation of a critic's values with the log ratio, at 2,000 samples of either kind."""
+    from scipy.stats import spearmanr
+
+    batches = draws(data, noise, seed + 1)
+    drawn = [next(batches) for _ in range(8)]
+    points = torch.cat([part for b in drawn for part in (b.x, b.fake)])
+    with torch.no_grad():
+        values = critic.D(points)
+    return float(spearmanr(values.numpy(), log_ratio(points, data, noise).numpy()).statistic)
+
+
+def experiment(lab: Lab, *, steps: int = 3_000, width: int = 256, noise: float = 0.5) -> Found:
+    """Train each critic on each data set.
+
+    Args:
+        lab: its room.
+        steps: of each critic.
+        width: of its three hidden layers.
+        noise: standard deviation of what is added to real samples to make generated ones.
+    """
+    surfaces: dict[tuple[str, str], np.ndarray] = {}
+    found: dict[str, dict[str, float]] = {}
+    for label, way in WAYS.items():
+        found[label] = {}
+        for name in DATA:
+            data = load(name)
+            title = f"{label}, {name}"
+            critic = trained(way, data, noise=noise, width=width, steps=steps, lab=lab, label=title)
+            surfaces[label, name] = _surface(critic)
+            if isinstance(data, Points) and data.std is not None:
+                found[label][name] = agreement(critic, data, noise, lab.seed)
+    says = tuple(
+        f"{label}: rank correlation with the exact log ratio "
+        + ", ".join(f"{value:.3f} on the {name}" for name, value in values.items())
+        for label, values in found.items()
+    )
+    return Found({"rank_correlation": found}, says, {"levels": _draw(surfaces)})
+
+
+AXIS = np.linspace(-2.6, 2.6, 120)
+
+
+def _surface(critic: Nets) -> np.ndarray:
+    places = torch.tensor(np.stack(np.meshgrid(AXIS, AXIS), -1).reshape(-1, 2), dtype=torch.float32)
+    with torch.no_grad():
+        return np.asarray(critic.D(places).reshape(len(AXIS), len(AXIS)).numpy())
+
+
+def _draw(surfaces: Mapping[tuple[str, str], np.ndarray]) -> Figure:
+    figure, axes = panels(len(DATA), len(WAYS), width=2.3, height=2.3)
+    for i, name in enumerate(DATA):
+        real, _ = load(name).batch(0, 500, seed=0)
+        for panel, label in zip(axes[i], WAYS, strict=True):
+            panel.contour(AXIS, AXIS, surfaces[label, name], levels=14, cmap="viridis", linewidths=0.8)
+            panel.scatter(*real.T.tolist(), s=2, c="#D55E00", linewidths=0)
+            panel.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal", title=label if i == 0 else "")
+            panel.set_xticks([])
+            panel.set_yticks([])
+        axes[i, 0].set_ylabel(name)
+    return figure

@@ -1,0 +1,171 @@
+"""Gradient norms through twelve layers: clipping lets them explode or vanish, a penalty keeps them level.
+
+Gulrajani et al. 2017 (arXiv:1704.00028), Section 3.2 and Figure 1b: a critic of twelve ReLU layers on the Swiss roll,
+weights clipped at 0.1, 0.01 or 0.001, or with a gradient penalty. Plotted: the norm of the critic's loss with respect
+to the outputs of each layer. Where the clipping threshold is small the gradient dies on its way to the first layers,
+where it is large it grows; no threshold is right for every depth. And the weights: clipping pushes them to the two ends
+of the allowed range, the penalty leaves them spread.
+
+Measured: that norm at every layer; by what factor it changes per layer on its way back (least squares on its
+logarithm); the share of weights at either end. Predicted for clipping at c: c sqrt(width / 2), for weights of -c and c
+in random order, of which ReLU lets half through. So 0.1 makes gradients die in layers of 64 and explode in layers of
+512.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from zerosum.constraints.clip import clip
+from zerosum.core.game import Game, Memory, Nets, Player, State, Terms, start
+from zerosum.core.optim import adam, rmsprop
+from zerosum.core.random import generator
+from zerosum.core.train import train
+from zerosum.data import Data, load
+from zerosum.networks.mlp import Critic
+from zerosum.objectives import wasserstein
+from zerosum.penalties.gradient import wgan_gp
+from zerosum.theory.lab.base import Found, Lab
+from zerosum.theory.lab.drawing import line, panels
+
+QUICK = {"steps": 150, "width": 64}
+DEPTH = 12
+BATCH = 256
+THRESHOLDS = (0.1, 0.01, 0.001)
+
+
+class Batch(NamedTuple):
+    """What the critic sees."""
+
+    x: Tensor  # real samples
+    fake: Tensor  # real samples plus noise
+    eps: Tensor  # U[0, 1] per sample
+
+
+def draws(data: Data, noise: float, seed: int) -> Iterator[Batch]:
+    """Real batches, and others plus noise: the generator is held there."""
+    k = 0
+    while True:
+        rng = generator(seed, "gradient-norms", k)
+        x, _ = data.batch(2 * k, BATCH, seed=seed)
+        other, _ = data.batch(2 * k + 1, BATCH, seed=seed)
+        yield Batch(x, other + noise * torch.randn(other.shape, generator=rng), torch.rand(BATCH, generator=rng))
+        k += 1
+
+
+def wgan(n: Nets, b: Batch, m: Memory) -> Terms:
+    """The clipped critic's loss."""
+    return {"w": wasserstein.d(n.D(b.x), n.D(b.fake))}
+
+
+def penalised(n: Nets, b: Batch, m: Memory) -> Terms:
+    """The same with the penalty, of weight 10."""
+    return wgan(n, b, m) | {"gp": 10 * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
+
+
+def network(width: int, seed: int) -> Critic:
+    """Twelve hidden layers, initialised as He et al. 2015 do, so that gradients begin level."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = Critic((2,), (width,) * DEPTH)
+        for layer in [*net.layers, net.last]:
+            assert isinstance(layer, nn.Linear)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+def games(width: int, seed: int) -> dict[str, Game]:
+    """What is compared."""
+    player = {"D": Player(("D",), wgan)}
+    made = {
+        f"clipped at {c:g}": Game({"D": network(width, seed)}, {"D": rmsprop(5e-5)}, player, project={"D": clip(c)})
+        for c in THRESHOLDS
+    }
+    gp = Game({"D": network(width, seed)}, {"D": adam(1e-4, beta1=0.5, beta2=0.9)}, {"D": Player(("D",), penalised)})
+    return made | {"gradient penalty": gp}
+
+
+def norms(net: Critic, state: State, batch: Batch) -> list[float]:
+    """The norm of the Wasserstein loss's gradient in the outputs of each hidden layer, from the first to the last."""
+    weights = state.weights["D"]
+
+    def forward(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        outputs = []
+        for i in range(DEPTH):
+            x = torch.relu(nn.functional.linear(x, weights[f"layers.{i}.weight"], weights[f"layers.{i}.bias"]))
+            outputs.append(x.requires_grad_())
+        return nn.functional.linear(x, weights["last.weight"], weights["last.bias"]).flatten(), outputs
+
+    real, hidden = forward(batch.x)
+    fake, others = forward(batch.fake)
+    grads = torch.autograd.grad(wasserstein.d(real, fake), hidden + others)
+    pairs = zip(grads[:DEPTH], grads[DEPTH:], strict=True)
+    return [float(torch.cat([a, b]).double().norm()) for a, b in pairs]
+
+
+def experiment(lab: Lab, *, steps: int = 1_000, width: int = 512, noise: float = 1.0) -> Found:
+    """Train each critic, then follow its gradient back.
+
+    Args:
+        lab: its room.
+        steps: of each critic.
+        width: of each of its hidden layers.
+        noise: standard deviation of what is added to real samples to make generated ones.
+    """
+    data = load("swiss-roll")
+    found: dict[str, list[float]] = {}
+    weights: dict[str, np.ndarray] = {}
+    for name, game in games(width, lab.seed).items():
+        state = start(game)
+        for _, after, _ in lab.track(train(game, state, draws(data, noise, lab.seed), steps), name, steps):
+            state = after
+        net = game.nets["D"]
+        assert isinstance(net, Critic)
+        found[name] = norms(net, state, next(draws(data, noise, lab.seed + 1)))
+        weights[name] = torch.cat([w.flatten() for k, w in state.weights["D"].items() if "weight" in k]).numpy()
+    factors = {name: factor(values) for name, values in found.items()}
+    ends = {name: at_the_ends(weights[name], c) for name, c in zip(weights, THRESHOLDS, strict=False)}
+    predicted = {name: c * math.sqrt(width / 2) for name, c in zip(ends, THRESHOLDS, strict=True)}
+    says = tuple(
+        f"{name}: on its way back the gradient is multiplied by {value:.3g} a layer"
+        + (f", predicted {predicted[name]:.3g}; {ends[name]:.0%} of the weights are at an end" if name in ends else "")
+        for name, value in factors.items()
+    )
+    numbers = {"norms": found, "factor_per_layer": factors, "predicted": predicted, "share_at_the_ends": ends}
+    return Found(numbers, says, {"norms": _draw(found), "weights": _histograms(weights)})
+
+
+def factor(values: Sequence[float]) -> float:
+    """By what a norm is multiplied from one layer to the one before it: least squares on its logarithm."""
+    logs = np.log(np.maximum(np.asarray(values), 1e-300))
+    return float(np.exp(-np.polyfit(np.arange(len(logs)), logs, 1)[0]))
+
+
+def at_the_ends(weights: np.ndarray, c: float) -> float:
+    """The share of weights within 1% of -c or c."""
+    return float((np.abs(weights) > 0.99 * c).mean())
+
+
+def _draw(found: Mapping[str, Sequence[float]]) -> Figure:
+    figure, axes = panels(1, 1, width=5.0, height=3.4)
+    for i, (name, values) in enumerate(found.items()):
+        axes[0, 0].plot(range(1, DEPTH + 1), np.maximum(values, 1e-45), label=name, **line(i, marked=True))
+    axes[0, 0].set(yscale="log", xlabel="hidden layer", ylabel="norm of the loss's gradient", title="after training")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def _histograms(weights: Mapping[str, np.ndarray]) -> Figure:
+    figure, axes = panels(1, len(weights), width=2.5, height=2.4)
+    for i, (panel, (name, values)) in enumerate(zip(axes[0], weights.items(), strict=True)):
+        panel.hist(values, bins=60, color=line(i)["color"])
+        panel.set(xlabel="weight", yticks=[], title=name)
+    return figure

@@ -1,0 +1,118 @@
+"""Historical averaging: rest where plain descent orbits, and how slowly.
+
+Salimans et al. 2016 (arXiv:1606.03498), Section 3.3, add |theta - (1/t) sum of past theta|^2 to each player's cost and
+report that it finds equilibria of small games in which gradient descent goes into orbits. (The lecture notes leave out
+the 1/t; with a bare sum the penalty would push the players away without bound.)
+
+On the bilinear game xy, plain simultaneous descent spirals out, by sqrt(1 + lr^2) a step. With averaging of strength s
+the players are pulled to the mean of where they have been, and that mean itself moves ever more slowly. To the fast
+motion it stands still: the players come to rest at 2s / (2s + i) of it, and it follows them. So the distance falls as
+a power of time, t^(-1 / (1 + 4 s^2)), and not exponentially. Measured: the slope of log distance against log t.
+
+The second game is the paper's own example: f(x) = x below 0 and x^2 above, with the value (f(x) - 1)(y - 1). Its
+equilibrium is (1, 1).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from zerosum.core.dynamics import simultaneous
+from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.optim import sgd
+from zerosum.core.train import train
+from zerosum.penalties.matching import historical
+from zerosum.theory.lab.base import Found, Lab
+from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import Scalar
+
+QUICK = {"steps": 1_500}
+Value = Callable[[Tensor, Tensor], Tensor]  # what x minimises and y maximises
+
+
+def bilinear(x: Tensor, y: Tensor) -> Tensor:
+    """xy."""
+    return x * y
+
+
+def of_the_paper(x: Tensor, y: Tensor) -> Tensor:
+    """(f(x) - 1)(y - 1), f(x) = x for x < 0 and x^2 for x >= 0."""
+    return (torch.where(x < 0, x, x.square()) - 1) * (y - 1)
+
+
+def game(value: Value, place: tuple[float, float], lr: float, strength: float) -> Game:
+    """x minimises the value, y maximises it, from ``place``; strength 0: without averaging."""
+
+    def x_loss(n: Nets, b: None, m: Memory) -> Terms:
+        return {"value": value(n.x(), n.y())}
+
+    def y_loss(n: Nets, b: None, m: Memory) -> Terms:
+        return {"value": -value(n.x(), n.y())}
+
+    optimizer = historical(sgd(lr), strength) if strength else sgd(lr)
+    players = {"x": Player(("x",), x_loss), "y": Player(("y",), y_loss)}
+    return Game({"x": Scalar(place[0]), "y": Scalar(place[1])}, {"x": optimizer, "y": optimizer}, players)
+
+
+def path(rules: Game, steps: int) -> np.ndarray:
+    """(steps + 1, 2): where x and y are before and after each step."""
+    state = start(rules)
+    places = [[float(state.weights[name]["value"]) for name in ("x", "y")]]
+    for _, after, _ in train(rules, state, itertools.repeat(None), steps, dynamics=simultaneous, check_every=steps):
+        places.append([float(after.weights[name]["value"]) for name in ("x", "y")])
+    return np.array(places)
+
+
+def exponent(distance: np.ndarray) -> float:
+    """The slope of log distance against log t, by least squares over the last two thirds."""
+    t = np.arange(1, len(distance))
+    late = t >= len(t) // 3
+    return float(np.polyfit(np.log(t[late]), np.log(distance[1:][late]), 1)[0])
+
+
+def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 6_000, strength: float = 0.5) -> Found:
+    """Play both games with and without averaging.
+
+    Args:
+        lab: its room.
+        lr: the step size.
+        steps: simultaneous steps with averaging; a tenth of it without, which is enough to run away.
+        strength: s, of the averaging.
+    """
+    both = {"xy": (bilinear, (1.0, 0.5), (0.0, 0.0)), "the paper's game": (of_the_paper, (1.3, 0.8), (1.0, 1.0))}
+    distances: dict[str, dict[str, np.ndarray]] = {}
+    for name, (value, place, rest) in lab.track(both.items(), "historical averaging", len(both)):
+        plain, averaged = game(value, place, lr, 0.0), game(value, place, lr, strength)
+        ways = {"plain descent": path(plain, steps // 10), "historical averaging": path(averaged, steps)}
+        distances[name] = {way: np.linalg.norm(places - np.array(rest), axis=1) for way, places in ways.items()}
+    slope, predicted = exponent(distances["xy"]["historical averaging"]), -1 / (1 + 4 * strength**2)
+    ends = {name: {way: float(d[-1] / d[0]) for way, d in ways.items()} for name, ways in distances.items()}
+    says = (
+        f"xy: the distance falls as t^{slope:.3f}; predicted t^{predicted:.3f}",
+        *(
+            f"{name}: distance at the end over that at the start: {one['plain descent']:.3g} without averaging after "
+            f"{steps // 10:,} steps, {one['historical averaging']:.3g} with it after {steps:,}"
+            for name, one in ends.items()
+        ),
+    )
+    numbers = {"exponent": slope, "predicted": predicted, "end_over_start": ends}
+    return Found(numbers, says, {"distance": _draw(distances, predicted)})
+
+
+def _draw(distances: dict[str, dict[str, np.ndarray]], predicted: float) -> Figure:
+    figure, axes = panels(1, 2, width=4.0, height=3.4)
+    for panel, (name, ways) in zip(axes[0], distances.items(), strict=True):
+        for i, (way, distance) in enumerate(ways.items()):
+            panel.plot(np.arange(1, len(distance)), distance[1:], label=way, **line(i))
+        panel.set(xscale="log", yscale="log", xlabel="step t", ylabel="distance from the equilibrium", title=name)
+    averaged = distances["xy"]["historical averaging"]
+    t = np.array([len(averaged) // 20, len(averaged) - 1])
+    axes[0, 0].plot(t, 1.6 * averaged[t[0]] * (t / t[0]) ** predicted, label=f"slope {predicted:.2f}", **line(2))
+    axes[0, 0].legend(fontsize=8)
+    return figure

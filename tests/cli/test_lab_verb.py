@@ -1,0 +1,81 @@
+"""``zerosum lab``: the list, one experiment, all of them, and the page that holds the results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zerosum.cli import main
+from zerosum.theory import lab
+from zerosum.theory.lab import results
+from zerosum.theory.lab.base import Found, Lab
+
+
+def test_the_list_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["lab"]) == 0
+    said = capsys.readouterr().out
+    for name in lab.names():
+        assert f"{name} " in said
+        assert lab.find(name).title in said
+
+
+@pytest.mark.parametrize("name", lab.names())
+def test_every_experiment_explains_itself(name: str) -> None:
+    experiment = lab.find(name)
+    assert 10 <= len(experiment.title) <= 90
+    assert len(experiment.text) > 300, "a page of explanation"
+    assert set(experiment.quick) <= set(experiment.arguments)
+    from zerosum.cli.arguments import documented
+
+    assert set(experiment.arguments) <= set(documented(experiment.run.__doc__ or "")), "each argument is explained"
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["lab", "biliner"]) == 1
+    assert "no experiment 'biliner'. Did you mean 'bilinear'?" in capsys.readouterr().err
+
+
+def test_one_experiment_leaves_numbers_figure_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "lab"
+    words = ["lab", "bilinear", "--quick", "--lr", "0.2", "--out", str(out)]
+    assert main.run(words) == 0
+    record = json.loads((out / "bilinear.json").read_text())
+    assert record["command"] == "zerosum lab bilinear --lr 0.2 --steps 300"
+    assert record["arguments"] == {"lr": 0.2, "steps": 300, "strength": 1.0}
+    assert (out / "bilinear-paths.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "index.html").read_text()
+    assert record["says"][0] in page
+    assert "data:image/png;base64," in page
+    assert 'src="http' not in page
+    assert record["says"][0] in capsys.readouterr().out
+
+
+def test_all_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path)
+    words = ["lab", "all", "--only", "bilinear", "--quick", "--keep", "--out", out]
+    assert main.run(words) == 0
+    assert "bilinear: " in capsys.readouterr().out
+    assert main.run(words) == 0
+    assert "bilinear: " not in capsys.readouterr().out
+    assert main.run([*words, "--seed", "1"]) == 0
+    assert "bilinear: " in capsys.readouterr().out
+
+
+def test_numbers_become_json() -> None:
+    given = {"a": np.float64(1.5), "b": torch.tensor([1, 2]), "c": (float("inf"), None), 3: {"d": True}}
+    assert results.plain(given) == {"a": 1.5, "b": [1, 2], "c": ["inf", None], "3": {"d": True}}
+    with pytest.raises(TypeError, match="cannot hold a object"):
+        results.plain(object())
+
+
+def test_an_experiment_that_fails_leaves_the_page_of_the_others(tmp_path: Path) -> None:
+    def broken(room: Lab) -> Found:
+        raise FloatingPointError("no")
+
+    assert main.run(["lab", "bilinear", "--quick", "--out", str(tmp_path)]) == 0
+    before = (tmp_path / "bilinear.json").read_bytes()
+    with pytest.raises(FloatingPointError):
+        results.carry_out(lab.Experiment("bilinear", "t", "x", broken, {}), Lab(), {}, "c", tmp_path)
+    assert (tmp_path / "bilinear.json").read_bytes() == before

@@ -1,0 +1,276 @@
+"""Seven architectures, four methods: each kind is what its name says, all can be trained, no cell is done twice."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zerosum.core.game import gradient, play, start
+from zerosum.data import load
+from zerosum.data.images import Images
+from zerosum.metrics.fashion import split
+from zerosum.networks.layers import BatchNorm, LayerNorm
+from zerosum.recipe import UsageError
+from zerosum.theory.lab import architectures as lab
+from zerosum.theory.lab import convolutional, results
+from zerosum.theory.lab.base import Lab
+
+SIZES = lab.Sizes(width=2, mlp_units=6, resnet_depth=14)
+TINY: dict[str, Any] = {"steps": 1, "width": 2, "batch": 4, "samples": 100, "mlp_units": 6, "resnet_depth": 11}
+
+
+def built(kind: str, norm: Callable[[int], nn.Module] = BatchNorm) -> tuple[nn.Module, nn.Module]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return lab.KINDS[kind].build(SIZES, norm)
+
+
+def norms(net: nn.Module) -> set[type]:
+    return {type(m) for m in net.modules() if isinstance(m, BatchNorm | LayerNorm)}
+
+
+def channels(net: nn.Module) -> list[int]:
+    return [m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d)]
+
+
+def functions(net: nn.Module) -> set[Any]:
+    return {id(m) for m in net.modules() if isinstance(m, convolutional.Activation)}
+
+
+@pytest.mark.parametrize("method", convolutional.METHODS)
+@pytest.mark.parametrize("kind", lab.KINDS)
+def test_every_architecture_can_make_an_update_of_every_method(kind: str, method: str) -> None:
+    way = convolutional.METHODS[method]
+    g, d = built(kind, way.norm)
+    game = convolutional.game(way, {"G": g, "D": d})
+    state, rng = start(game), torch.Generator().manual_seed(0)
+    z = torch.randn(4, convolutional.LATENT, generator=rng)
+    x = torch.rand(4, 1, 32, 32, generator=rng) * 2 - 1
+    batch = convolutional.Batch(x, z, torch.rand(4, generator=rng))
+    images = g(z).detach()
+    assert images.shape == (4, 1, 32, 32)
+    assert 0 < float(images.std())
+    assert float(images.abs().max()) <= 1
+    assert d(x).shape == (4,)
+    for who in ("D", "G"):
+        grads, said, _ = gradient(game, who, state, batch)  # torch.func's
+        assert all(bool(one.isfinite().all()) for one in grads[who].values())
+        assert any(float(one.abs().max()) > 0 for one in grads[who].values())
+        assert ("gp" in said) == (who == "D" and method == "wgan-gp")
+        before = state.weights[who]
+        state, _ = play(game, who, state, batch)
+        assert any(not torch.equal(before[k], w) for k, w in state.weights[who].items())
+    largest = max(float(w.abs().max()) for w in state.weights["D"].values())
+    assert (largest <= 0.01 + 1e-9) == (method == "wgan")
+
+
+def test_the_constant_generator_has_as_many_filters_everywhere_and_no_norm() -> None:
+    g, d = built("constant")
+    assert channels(g) == [2, 2, 1]  # the last makes the image
+    assert [m.in_channels for m in g.modules() if isinstance(m, nn.Conv2d)] == [2, 2, 2]
+    assert (norms(g), norms(d)) == (set(), {BatchNorm})
+    base, _ = built("baseline")
+    assert [m.in_channels for m in base.modules() if isinstance(m, nn.Conv2d)] == [8, 4, 2]
+    assert norms(base) == {BatchNorm}
+    assert channels(d) == channels(built("baseline")[1]) == [2, 4, 8]
+
+
+def test_norms_are_where_they_should_be() -> None:
+    for kind in lab.KINDS:
+        g, d = built(kind, LayerNorm)
+        assert norms(g) == (set() if kind in ("constant", "mlp", "no-norm") else {BatchNorm})
+        assert norms(d) == (set() if kind == "no-norm" else {LayerNorm})
+
+
+def test_the_mlp_has_four_hidden_relu_layers() -> None:
+    g, d = built("mlp")
+    shapes = [tuple(m.weight.shape) for m in g.modules() if isinstance(m, nn.Linear)]
+    assert shapes == [(6, 128), (6, 6), (6, 6), (6, 6), (1024, 6)]
+    assert channels(d) == [2, 4, 8]
+
+
+def test_gates_and_tanh_are_everywhere() -> None:
+    for net in built("tanh"):
+        assert functions(net) == {id(convolutional.TANH)}
+    for net, plain in zip(built("gated"), built("baseline"), strict=True):
+        assert functions(net) == {id(convolutional.GATED)}
+        gated = [c for c in channels(net) if c > 1]
+        assert gated == [2 * c for c in channels(plain) if c > 1]
+    x = torch.tensor([[0.3, -1.0, 2.0, 0.5]], dtype=torch.float64).reshape(1, 4, 1, 1)
+    found = convolutional.GATED(x).flatten().tolist()
+    assert found == pytest.approx([math.tanh(0.3) / (1 + math.exp(-2)), math.tanh(-1) / (1 + math.exp(-0.5))])
+
+
+@pytest.mark.parametrize("depth", [11, 14, 101])
+def test_residual_networks_are_as_deep_as_asked(depth: int) -> None:
+    for net in (lab.ResidualGenerator(2, depth), lab.ResidualCritic(2, depth)):
+        named = [n for n, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear) and "shortcut" not in n]
+        assert len(named) == depth
+    with pytest.raises(ValueError, match="3 for each"):
+        lab.ResidualGenerator(2, depth + 1)
+
+
+def test_a_block_adds_three_tenths_of_its_path() -> None:
+    block = lab.Bottleneck(2, 2, nn.Identity)
+    last = block.path[5]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, 10.0)
+    x = torch.arange(32.0).reshape(1, 2, 4, 4)
+    assert torch.allclose(block(x), x + 3)
+    down = lab.Bottleneck(2, 2, nn.Identity, lab.DownConv, lab.halve)
+    nn.init.zeros_(down.path[5].weight)
+    assert down(x).flatten().tolist() == [2.5, 4.5, 10.5, 12.5, 18.5, 20.5, 26.5, 28.5]
+
+
+def test_a_fifth_of_the_last_layer() -> None:
+    g, d = lab.ResidualGenerator(2, 11), lab.ResidualCritic(2, 11)
+    for net in (g, d):
+        nn.init.zeros_(net.last.weight)
+        nn.init.constant_(net.last.bias, 2.0)
+    assert g(torch.zeros(2, 128)).flatten()[0].item() == pytest.approx(math.tanh(0.4))
+    assert d(torch.zeros(2, 1, 32, 32)).tolist() == pytest.approx([0.4, 0.4])
+
+
+def test_the_reference_itself_is_at_distance_nought_and_has_all_classes() -> None:
+    data = load("fashion-mini")
+    assert isinstance(data, Images)
+    reference, control = split(10_000, 200)
+    real = [
+        torch.from_numpy(data.pixels[half.numpy()]).permute(0, 3, 1, 2) / 127.5 - 1 for half in (reference, control)
+    ]
+    found, other = (lab.scored(one, data, 0) for one in real)
+    assert found["fd_fashion"] == pytest.approx(0, abs=1e-3)
+    assert found["classes"] == 10
+    assert other["fd_fashion"] == pytest.approx(found["fd_fashion_floor"], rel=1e-6)
+    assert lab.scored(torch.zeros(200, 1, 32, 32), data, 0)["fd_fashion"] > 5 * found["fd_fashion_floor"]
+
+
+def test_the_mosaic_goes_row_by_row() -> None:
+    pixels = np.arange(16, dtype=np.uint8).repeat(1024).reshape(16, 32, 32)
+    pixels[6, 3, 7] = 200
+    picture = lab.mosaic(pixels)
+    assert picture.shape == (136, 136)
+    assert picture[1::34, 1::34].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
+    assert picture[35 + 3, 69 + 7] == 200
+    assert set(picture[[0, 33, 34, 135]].flatten().tolist()) == {255}
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The labels of methods that were trained."""
+    calls: list[str] = []
+    real = convolutional.trained
+
+    def trained(method: convolutional.Method, *args: Any, **kwargs: Any) -> Tensor | None:
+        calls.append(method.label)
+        return None if kwargs["steps"] == 7 else real(method, *args, **kwargs)
+
+    monkeypatch.setattr(lab, "trained", trained)
+    return calls
+
+
+def test_finished_cells_are_not_done_again(tmp_path: Path, counted: list[str]) -> None:
+    room, few = Lab(seed=1, folder=tmp_path / "parts"), TINY | {"kinds": "tanh"}
+    one = lab.experiment(room, **few, methods="lsgan")
+    assert counted == ["LSGAN"]
+    two = lab.experiment(room, **few, methods="lsgan, wgan-gp")
+    assert counted == ["LSGAN", "WGAN-GP"]
+    assert two.numbers["cells"]["tanh"]["lsgan"] == one.numbers["cells"]["tanh"]["lsgan"]
+    file = tmp_path / "parts" / "cells.jsonl"
+    file.write_text(file.read_text()[:-30])  # torn by a crash
+    assert lab.experiment(room, **few, methods="lsgan,wgan-gp").numbers == two.numbers
+    assert len(counted) == 3
+    kept = sorted((tmp_path / "parts" / "cells").iterdir())
+    assert [path.suffix for path in kept] == [".npz", ".npz"]
+    with np.load(kept[0], allow_pickle=False) as file_of_samples:
+        before = file_of_samples["pixels"]
+    assert (before.shape, before.dtype) == ((16, 32, 32), np.uint8)
+    kept[0].write_bytes(kept[0].read_bytes()[:200])
+    again = lab.experiment(room, **few, methods="lsgan,wgan-gp")
+    assert again.numbers == two.numbers
+    assert len(counted) == 4  # the one whose samples are no longer whole
+    shown = again.figures["samples"].axes[0].get_images()[0].get_array()
+    assert shown is not None
+    assert np.array_equal(shown, lab.mosaic(before))
+    lab.experiment(room, **few | {"width": 3}, methods="lsgan")
+    assert len(counted) == 5
+    again = lab.experiment(room, **few, methods="lsgan")  # other settings have not taken its place
+    assert len(counted) == 5
+    shown = again.figures["samples"].axes[0].get_images()[0].get_array()
+    assert shown is not None
+    assert np.array_equal(shown, lab.mosaic(before))
+    assert lab.experiment(Lab(seed=1), **few, methods="lsgan").numbers == one.numbers
+    assert len(counted) == 6
+
+
+def test_what_diverged_is_said_and_not_tried_again(tmp_path: Path, counted: list[str]) -> None:
+    room, few = Lab(folder=tmp_path), TINY | {"kinds": "gated", "methods": "wgan", "steps": 7}
+    for _ in range(2):
+        found = lab.experiment(room, **few)
+        assert found.numbers["cells"] == {"gated": {"wgan": {"fd_fashion": None, "classes": None, "diverged": True}}}
+        assert "diverged: gated" in found.says[0]
+        json.dumps(results.plain(found.numbers), allow_nan=False)
+        assert [text.get_text() for text in found.figures["samples"].axes[0].texts] == ["diverged"]
+    assert counted == ["WGAN (clipping)"]
+
+
+def test_the_figure_has_a_panel_for_each_cell_in_the_order_of_rows_and_columns() -> None:
+    cells = {
+        (kind, method): {
+            "diverged": False,
+            "fd_fashion": 10.0 * i + j,
+            "classes": j,
+            "pixels": np.full((16, 32, 32), 10 * i + j, np.uint8),
+        }
+        for i, kind in enumerate(lab.KINDS)
+        for j, method in enumerate(convolutional.METHODS)
+    }
+    figure = lab.draw(cells, list(lab.KINDS), list(convolutional.METHODS))
+    assert len(figure.axes) == 28
+    assert figure.axes[4 * 5 + 3].get_title() == "fd 53.0, classes 3"
+    assert figure.axes[4 * 5].get_ylabel() == "tanh everywhere"
+    assert figure.axes[2].get_title() == "WGAN (clipping)\nfd 2.0, classes 2"
+    shown = figure.axes[4 * 5 + 3].get_images()[0].get_array()
+    assert shown is not None
+    assert shown[40, 40] == 53
+
+
+def test_all_methods_start_from_the_same_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[list[float]] = []
+
+    def trained(method: convolutional.Method, nets: dict[str, nn.Module], *args: Any, **kwargs: Any) -> None:
+        starts.append(nn.utils.parameters_to_vector(nets["G"].parameters()).tolist())
+
+    monkeypatch.setattr(lab, "trained", trained)
+    lab.experiment(Lab(seed=5), **TINY | {"kinds": "gated"})
+    assert len(starts) == 4
+    assert all(one == starts[0] for one in starts)
+    lab.experiment(Lab(seed=6), **TINY | {"kinds": "gated", "methods": "wgan"})
+    assert starts[4] != starts[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"methods": "wgan,vae"}, "'vae'.*dcgan, lsgan, wgan, wgan-gp"),
+        ({"kinds": "unet"}, "'unet'.*baseline, constant, mlp, no-norm, gated, tanh, resnet"),
+        ({"resnet_depth": 12}, "depth=12"),
+        ({"samples": 99}, "samples=99"),
+        ({"samples": 5_001}, "5,000"),
+        ({"width": 0}, "width=0"),
+        ({"steps": 0}, "steps=0"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_training(
+    wrong: dict[str, Any], message: str, counted: list[str]
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        lab.experiment(Lab(), **TINY | wrong)
+    assert not counted

@@ -1,0 +1,46 @@
+"""Do every experiment of the lab at full size; write figures, numbers and ``README.md`` under ``results/lab``.
+
+python tools/lab_results.py            # what is not there yet
+python tools/lab_results.py --write    # the page alone
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tables import machine
+from zerosum.theory.lab.results import paragraphs, records
+
+OUT = Path("results/lab")
+HEAD = """# The lab
+
+`python tools/lab_results.py` makes this page and all that is beside it: every experiment of `zerosum lab`, at its full
+size, seed 0, one thread. {machine}. `NAME.json` holds all numbers. The commands write the same figures elsewhere; on
+another machine the last digits differ.
+
+"""
+
+
+def section(record: dict[str, Any]) -> str:
+    """An experiment: its first paragraph, its command, what was found, its figures."""
+    figures = "\n".join(f"![{record['title']}]({name})" for name in record["figures"])
+    says = "\n".join(f"- {sentence}" for sentence in record["says"])
+    command = f"`{record['command']}`, {record['seconds']:,.0f} s"
+    return f"## {record['title']}\n\n{paragraphs(record['text'])[0]}\n\n{command}:\n\n{says}\n\n{figures}\n"
+
+
+def main(words: list[str]) -> None:
+    if "--write" not in words:
+        command = [sys.executable, "-m", "zerosum", "lab", "all", "--keep", "--out", str(OUT)]
+        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    found = records(OUT)
+    (OUT / "README.md").write_text(HEAD.format(machine=machine()) + "\n".join(map(section, found)))
+    print(f"{OUT / 'README.md'}: {len(found)} experiments")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

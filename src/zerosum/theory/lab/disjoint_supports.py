@@ -32,6 +32,7 @@ from zerosum.core.train import train
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
+from zerosum.theory.divergences import jensen_shannon, kl
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
 from zerosum.theory.transport import Array, euclidean, optimal_plan
@@ -133,15 +134,7 @@ def exact(theta: float) -> dict[str, float]:
     q = np.bincount(where.ravel()[MASSES:], minlength=len(places)) / MASSES
     even = np.full(MASSES, 1 / MASSES)
     w = optimal_plan(euclidean(p_points, q_points), even, even).value
-    return {"theta": theta, "kl": _kl(p, q), "js": (_kl(p, (p + q) / 2) + _kl(q, (p + q) / 2)) / 2, "w": w}
-
-
-def _kl(p: Array, q: Array) -> float:
-    """Sum of p log(p / q); infinite where p has mass and q has none."""
-    there = p > 0
-    if (q[there] == 0).any():
-        return float("inf")
-    return float((p[there] * np.log(p[there] / q[there])).sum())
+    return {"theta": theta, "kl": kl(p, q), "js": jensen_shannon(p, q), "w": w}
 
 
 def noisy_js(theta: float, sigma: float) -> float:

@@ -24,7 +24,7 @@ def test_the_list_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("name", lab.names())
 def test_every_experiment_explains_itself(name: str) -> None:
     experiment = lab.find(name)
-    assert 10 <= len(experiment.title) <= 90
+    assert 10 <= len(experiment.title) <= 115
     assert len(experiment.text) > 300, "a page of explanation"
     assert set(experiment.quick) <= set(experiment.arguments)
     from zerosum.cli.arguments import documented

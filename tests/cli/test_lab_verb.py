@@ -79,3 +79,22 @@ def test_an_experiment_that_fails_leaves_the_page_of_the_others(tmp_path: Path) 
     with pytest.raises(FloatingPointError):
         results.carry_out(lab.Experiment("bilinear", "t", "x", broken, {}), Lab(), {}, "c", tmp_path)
     assert (tmp_path / "bilinear.json").read_bytes() == before
+
+
+def test_one_of_many_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from zerosum.theory.lab import divergences
+
+    def broken(room: Lab) -> Found:
+        raise FloatingPointError("no such luck")
+
+    monkeypatch.setattr(divergences, "experiment", broken)
+    monkeypatch.setattr(divergences, "QUICK", {})
+    assert main.run(["lab", "all", "--only", "divergences,bilinear", "--quick", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "no such luck" in said.err
+    assert "failed: divergences" in said.err
+    assert (tmp_path / "bilinear.json").exists()
+    assert not (tmp_path / "divergences.json").exists()
+    assert "bilinear game" in (tmp_path / "index.html").read_text()

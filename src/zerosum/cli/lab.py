@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import shlex
+import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -126,21 +129,36 @@ def _there(experiment: Experiment, arguments: dict[str, Any], options: Options) 
 
 
 def _do(work: list[tuple[Experiment, dict[str, Any]]], options: Options) -> int:
-    """Do them, say what was found, write the page."""
+    """Do them, say what was found, write the page; one of many that fails does not stop the others."""
+    from zerosum.theory.lab import results
+
+    failed = []
+    for i, (experiment, arguments) in enumerate(work, 1):
+        count = f"[{i}/{len(work)}] " if len(work) > 1 else ""
+        print(f"{count}{experiment.name}: {experiment.title}", flush=True)
+        try:
+            _one(experiment, arguments, options)
+        except Exception:
+            if len(work) == 1:
+                raise
+            traceback.print_exc()
+            failed.append(experiment.name)
+    print(results.write_page(Path(options.out)))
+    if failed:
+        print(f"failed: {', '.join(failed)} (their errors are above)", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _one(experiment: Experiment, arguments: dict[str, Any], options: Options) -> None:
     from zerosum.theory import lab
     from zerosum.theory.lab import results
 
     out = Path(options.out)
-    for i, (experiment, arguments) in enumerate(work, 1):
-        count = f"[{i}/{len(work)}] " if len(work) > 1 else ""
-        print(f"{count}{experiment.name}: {experiment.title}", flush=True)
-        room = lab.Lab(seed=options.seed, folder=out / f"{experiment.name}-parts", shown=True)
-        path = results.carry_out(experiment, room, arguments, _command(experiment, arguments, options.seed), out)
-        for sentence in next(r for r in results.records(out) if r["experiment"] == experiment.name)["says"]:
-            print(f"  - {sentence}")
-        print(f"  {path}", flush=True)
-    print(results.write_page(out))
-    return 0
+    room = lab.Lab(seed=options.seed, folder=out / f"{experiment.name}-parts", shown=True)
+    path = results.carry_out(experiment, room, arguments, _command(experiment, arguments, options.seed), out)
+    for sentence in json.loads(path.read_text())["says"]:
+        print(f"  - {sentence}")
+    print(f"  {path}", flush=True)
 
 
 def _command(experiment: Experiment, arguments: dict[str, Any], seed: int) -> str:

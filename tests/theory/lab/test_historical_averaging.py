@@ -17,6 +17,14 @@ def test_distance_falls_as_the_predicted_power_of_time(strength: float, power: f
         assert ends["historical averaging"] < 0.2
 
 
+def test_what_runs_out_of_sight_is_followed_no_further() -> None:
+    from zerosum.theory.lab.historical_averaging import OUT_OF_SIGHT, game, of_the_paper, path
+
+    places = path(game(of_the_paper, (1.3, 0.8), 0.1, 0.0), 600)
+    assert len(places) < 600
+    assert OUT_OF_SIGHT < np.abs(places[-1]).max() < np.inf
+
+
 def test_the_exponent_of_a_power_law_is_found() -> None:
     t = np.arange(0, 200, dtype=float)
     assert exponent(np.concatenate([[1.0], 3 * t[1:] ** -0.7])) == pytest.approx(-0.7)

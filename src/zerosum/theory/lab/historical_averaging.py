@@ -33,6 +33,7 @@ from zerosum.theory.lab.drawing import line, panels
 from zerosum.theory.lab.training import Scalar
 
 QUICK = {"steps": 1_500}
+OUT_OF_SIGHT = 1e3
 Value = Callable[[Tensor, Tensor], Tensor]  # what x minimises and y maximises
 
 
@@ -61,11 +62,13 @@ def game(value: Value, place: tuple[float, float], lr: float, strength: float) -
 
 
 def path(rules: Game, steps: int) -> np.ndarray:
-    """(steps + 1, 2): where x and y are before and after each step."""
+    """(steps + 1, 2): where x and y are before and after each step; fewer if they run out of sight."""
     state = start(rules)
     places = [[float(state.weights[name]["value"]) for name in ("x", "y")]]
     for _, after, _ in train(rules, state, itertools.repeat(None), steps, dynamics=simultaneous, check_every=steps):
         places.append([float(after.weights[name]["value"]) for name in ("x", "y")])
+        if max(map(abs, places[-1])) > OUT_OF_SIGHT:
+            break
     return np.array(places)
 
 
@@ -97,7 +100,8 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 6_000, strength: float
         f"xy: the distance falls as t^{slope:.3f}; predicted t^{predicted:.3f}",
         *(
             f"{name}: distance at the end over that at the start: {one['plain descent']:.3g} without averaging after "
-            f"{steps // 10:,} steps, {one['historical averaging']:.3g} with it after {steps:,}"
+            f"{len(distances[name]['plain descent']) - 1:,} steps, {one['historical averaging']:.3g} with it after "
+            f"{steps:,}"
             for name, one in ends.items()
         ),
     )

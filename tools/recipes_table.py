@@ -128,7 +128,8 @@ at what rate: `sngan-projection` at its defaults (five critic updates each, 2e-4
 was deaf, 9.7% right and fd_fashion 19.29 (`zerosum train sngan-projection --g-width 32 --d-width 32 --steps 200`,
 `zerosum eval RUN --metrics labels --count 5000`). Its row here has one critic update each, 1e-3 and batches of 32.
 `biggan` likewise: with two critic updates each and 2e-4 (500 generator updates) it was 37.0% right at 9.56. More is not
-always better: with batches of 32 (2,000 updates) at 1e-3 it lost two classes (73.4%, 6.20). `biggan-deep` and `sagan` stand here at the lower rates (2e-4; 1e-4 and 4e-4), and hardly heed labels yet.
+always better: with batches of 32 (2,000 updates) at 1e-3 it lost two classes (73.4%, 6.20). `biggan-deep` and `sagan`
+stand here at the lower rates (2e-4; 1e-4 and 4e-4), and hardly heed labels yet.
 
 | recipe | generator updates | right class | worst class | intra-class distance | CAS |
 |---|---|---|---|---|---|

@@ -52,6 +52,8 @@ results: $(READY)
 	$(RUN) tools/biggan_ablation.py
 	$(RUN) tools/memory_table.py
 	$(RUN) tools/alarm_replay.py
+	$(RUN) tools/singular_values.py
+	$(RUN) tools/lab_results.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tables import machine
+from zerosum.theory import lab
 from zerosum.theory.lab.results import paragraphs, records
 
 OUT = Path("results/lab")
@@ -20,8 +21,8 @@ HEAD = """# The lab
 
 `python tools/lab_results.py` makes this page and all that is beside it: every experiment of `zerosum lab`, at its full
 size, seed 0, one thread. {machine}. `NAME.json` holds all numbers. The commands write the same figures elsewhere; on
-another machine the last digits differ.
-
+another machine the last digits differ. Times are of a machine that did other work as well.
+{missing}
 """
 
 
@@ -38,7 +39,10 @@ def main(words: list[str]) -> None:
         command = [sys.executable, "-m", "zerosum", "lab", "all", "--keep", "--out", str(OUT)]
         subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     found = records(OUT)
-    (OUT / "README.md").write_text(HEAD.format(machine=machine()) + "\n".join(map(section, found)))
+    there = {record["experiment"] for record in found}
+    left = ", ".join(f"`{name}`" for name in lab.names() if name not in there)
+    missing = f"\nNot done at full size yet: {left}.\n" if left else ""
+    (OUT / "README.md").write_text(HEAD.format(machine=machine(), missing=missing) + "\n".join(map(section, found)))
     print(f"{OUT / 'README.md'}: {len(found)} experiments")
 
 

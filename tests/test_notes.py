@@ -23,7 +23,7 @@ def test_commands_name_what_there_is(page: str, entry: str) -> None:
     _, verb, *rest = entry.split()
     assert verb in VERBS
     if verb == "lab" and rest and rest[0] != "NAME":
-        assert rest[0] in lab.names()
+        assert rest[0] in lab.titles()
     if verb in ("train", "recipes") and rest and rest[0] != "NAME":
         assert rest[0] in recipe.names()
     if verb == "train":
@@ -63,6 +63,6 @@ def test_every_section_leads_somewhere_or_says_that_it_does_not() -> None:
     assert len(rows) > 90
 
 
-@pytest.mark.parametrize("name", lab.names())
+@pytest.mark.parametrize("name", lab.titles())
 def test_every_experiment_has_its_place(name: str) -> None:
     assert f"`zerosum lab {name}`" in WORDS["notes.md"]

@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
         subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     found = records(OUT)
     there = {record["experiment"] for record in found}
-    left = ", ".join(f"`{name}`" for name in lab.names() if name not in there)
+    left = ", ".join(f"`{name}`" for name in lab.titles() if name not in there)
     missing = f"\nNot done at full size yet: {left}.\n" if left else ""
     (OUT / "README.md").write_text(HEAD.format(machine=machine(), missing=missing) + "\n".join(map(section, found)))
     print(f"{OUT / 'README.md'}: {len(found)} experiments")

@@ -16,12 +16,12 @@ from zerosum.theory.lab.base import Found, Lab
 def test_the_list_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["lab"]) == 0
     said = capsys.readouterr().out
-    for name in lab.names():
+    for name in lab.titles():
         assert f"{name} " in said
         assert lab.find(name).title in said
 
 
-@pytest.mark.parametrize("name", lab.names())
+@pytest.mark.parametrize("name", lab.titles())
 def test_every_experiment_explains_itself(name: str) -> None:
     experiment = lab.find(name)
     assert 10 <= len(experiment.title) <= 115

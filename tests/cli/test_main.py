@@ -66,7 +66,8 @@ def test_answers_that_need_no_torch_do_not_wait_for_it() -> None:
 import sys
 from zerosum.cli.main import run
 asked = [["--help"], ["nonsense"], ["recipes"], ["recipes", "wgan-gp"], ["recipes", "nonsense"], ["train", "nonsense"],
-         ["train", "--help"], ["report", "nonsense"], ["sample", "nonsense"], ["sample", "--help"], ["data", "--help"]]
+         ["train", "--help"], ["report", "nonsense"], ["sample", "nonsense"], ["sample", "--help"], ["data", "--help"],
+         ["lab"], ["lab", "nonsense"]]
 for words in asked:
     run(words)
     assert "torch" not in sys.modules, words

@@ -63,9 +63,9 @@ def run(argv: list[str]) -> int:
     from zerosum.theory import lab
 
     if not argv:
-        width = max(map(len, lab.names()))
-        for name in lab.names():
-            print(f"{name:<{width}}  {lab.find(name).title}")
+        width = max(map(len, lab.titles()))
+        for name, title in lab.titles().items():
+            print(f"{name:<{width}}  {title}")
         print("\nzerosum lab NAME --help explains one; zerosum lab all --quick does all.")
         return 0
     name, *rest = argv
@@ -79,7 +79,7 @@ def run(argv: list[str]) -> int:
 def _all(options: All) -> int:
     from zerosum.theory import lab
 
-    chosen = options.only.split(",") if options.only else lab.names()
+    chosen = options.only.split(",") if options.only else lab.titles()
     experiments = [_find(name.strip()) for name in chosen]
     work = [(one, _arguments(one, options.quick)) for one in experiments]
     if options.keep:
@@ -90,10 +90,10 @@ def _all(options: All) -> int:
 def _find(name: str) -> Experiment:
     from zerosum.theory import lab
 
-    if name not in lab.names():
-        near = difflib.get_close_matches(name, (*lab.names(), "all"), n=1)
+    if name not in lab.titles():
+        near = difflib.get_close_matches(name, (*lab.titles(), "all"), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"there is no experiment {name!r}.{hint} There is: {', '.join(lab.names())}")
+        raise UsageError(f"there is no experiment {name!r}.{hint} There is: {', '.join(lab.titles())}")
     return lab.find(name)
 
 

@@ -34,7 +34,7 @@ def test_wgan_gp_of_weight_one_stops_beside_the_equilibrium() -> None:
     from zerosum.theory.lab import dirac_gan
 
     game, dynamics = dirac_gan.games(0.1, 0.3, 1.0)["WGAN-GP, weight 1"]
-    theta, psi = dirac_gan.path(game, dynamics, 0.6, 0.4, 500)[-1]
+    theta, psi = dirac_gan.path(game, dirac_gan.FAR, 500, dynamics)[-1]
     assert theta == pytest.approx(2.0, abs=1e-2)  # theta = 2 weight, where 2 weight (1 - |psi|) = theta
     assert abs(psi) < 1e-2
 

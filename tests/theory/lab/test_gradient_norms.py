@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zerosum.core.game import Nets, gradient, start
+from zerosum.core.game import Game, Nets, Player, gradient, start
 from zerosum.data import load
 from zerosum.theory.lab import gradient_norms as lab
 from zerosum.theory.lab.base import Lab
@@ -24,13 +24,13 @@ def test_factors_per_layer() -> None:
 
 
 def test_norms_are_those_of_autograd_through_the_network_itself() -> None:
-    game = lab.games(8, 0)["gradient penalty"]
-    state, batch = start(game), next(lab.draws(load("swiss-roll"), 1.0, 0))
-    found = lab.norms(game.nets["D"], state, batch)  # type: ignore[arg-type]
+    way, net, batch = lab.WAYS["gradient penalty"], lab.network(8, 0), next(lab.draws(load("swiss-roll"), 1.0, 0))
+    game = Game({"D": net}, {"D": way.optimizer}, {"D": Player(("D",), way.loss)})
+    state = start(game)
+    found = lab.norms(state.weights["D"], batch)
     seen: list[torch.Tensor] = []
-    net = game.nets["D"]
     activation = net.activation
-    net.activation = lambda x: seen.append(activation(x)) or seen[-1]  # type: ignore[func-returns-value,assignment]
+    net.activation = lambda x: seen.append(activation(x)) or seen[-1]  # type: ignore[func-returns-value]
     loss = Nets(game, state, batch).D
     value = loss(batch.fake.requires_grad_()).mean() - loss(batch.x.requires_grad_()).mean()
     grads = torch.autograd.grad(value, seen)

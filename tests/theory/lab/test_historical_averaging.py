@@ -18,11 +18,13 @@ def test_distance_falls_as_the_predicted_power_of_time(strength: float, power: f
 
 
 def test_what_runs_out_of_sight_is_followed_no_further() -> None:
-    from zerosum.theory.lab.historical_averaging import OUT_OF_SIGHT, game, of_the_paper, path
+    from zerosum.core.dynamics import simultaneous
+    from zerosum.theory.lab.historical_averaging import game, of_the_paper
+    from zerosum.theory.lab.training import path
 
-    places = path(game(of_the_paper, (1.3, 0.8), 0.1, 0.0), 600)
+    places = path(game(of_the_paper, 0.1, 0.0), {"x": 1.3, "y": 0.8}, 600, simultaneous, reach=1e3)
     assert len(places) < 600
-    assert OUT_OF_SIGHT < np.abs(places[-1]).max() < np.inf
+    assert 1e3 < np.abs(places[-1]).max() < np.inf
 
 
 def test_the_exponent_of_a_power_law_is_found() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zerosum.core.game import gradient, play, start
 from zerosum.data import load
@@ -160,20 +160,6 @@ def test_the_mosaic_goes_row_by_row() -> None:
     assert picture[1::34, 1::34].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
     assert picture[35 + 3, 69 + 7] == 200
     assert set(picture[[0, 33, 34, 135]].flatten().tolist()) == {255}
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The labels of methods that were trained."""
-    calls: list[str] = []
-    real = convolutional.trained
-
-    def trained(method: convolutional.Method, *args: Any, **kwargs: Any) -> Tensor | None:
-        calls.append(method.label)
-        return None if kwargs["steps"] == 7 else real(method, *args, **kwargs)
-
-    monkeypatch.setattr(lab, "trained", trained)
-    return calls
 
 
 def test_finished_cells_are_not_done_again(tmp_path: Path, counted: list[str]) -> None:

@@ -193,20 +193,6 @@ def test_least_squares_targets() -> None:
     )
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The labels of methods that were trained."""
-    calls: list[str] = []
-    real = convolutional.trained
-
-    def trained(method: convolutional.Method, *args: Any, **kwargs: Any) -> Tensor | None:
-        calls.append(method.label)
-        return real(method, *args, **kwargs)
-
-    monkeypatch.setattr(lab, "trained", trained)
-    return calls
-
-
 def test_finished_pairs_are_not_done_again(tmp_path: Path, counted: list[str]) -> None:
     room = Lab(seed=1, folder=tmp_path / "parts")
     one = lab.experiment(room, **TINY | {"count": 1})

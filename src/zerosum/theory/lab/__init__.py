@@ -7,16 +7,16 @@ is found by itself.
 
 from __future__ import annotations
 
+import ast
 import inspect
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from zerosum.theory.lab.base import Found, Lab
-
-HELPERS = {"base", "convolutional", "drawing", "frozen", "results", "training"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,15 @@ class Experiment:
         return {k: p for k, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 
-def names() -> tuple[str, ...]:
-    """All experiments, in alphabetical order."""
-    files = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name.replace("_", "-") for name in files if name not in HELPERS))
+@cache
+def titles() -> dict[str, str]:
+    """All experiments, in alphabetical order, each with its title. Nothing is imported: the files are read."""
+    trees = {file.stem: ast.parse(file.read_text()) for file in sorted(Path(__file__).parent.glob("*.py"))}
+    return {
+        name.replace("_", "-"): _split(ast.get_docstring(tree))[0]
+        for name, tree in trees.items()
+        if any(isinstance(node, ast.FunctionDef) and node.name == "experiment" for node in tree.body)
+    }
 
 
 def find(name: str) -> Experiment:
@@ -56,11 +61,16 @@ def find(name: str) -> Experiment:
     Raises:
         KeyError: there is none.
     """
-    if name not in names():
+    if name not in titles():
         raise KeyError(name)
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
-    title, _, text = inspect.cleandoc(module.__doc__ or "").partition("\n")
-    return Experiment(name, title.rstrip("."), text.strip(), module.experiment, module.QUICK)
+    title, text = _split(inspect.getdoc(module))
+    return Experiment(name, title, text, module.experiment, module.QUICK)
 
 
-__all__ = ["Experiment", "Found", "Lab", "find", "names"]
+def _split(docstring: str | None) -> tuple[str, str]:
+    title, _, text = (docstring or "").partition("\n")
+    return title.rstrip("."), text.strip()
+
+
+__all__ = ["Experiment", "Found", "Lab", "find", "titles"]

@@ -55,15 +55,12 @@ from zerosum.theory.lab.convolutional import (
     RELU,
     TANH,
     Critic,
-    Diary,
     Generator,
-    Pixels,
     built,
-    keep,
-    kept,
     spread,
     trained,
 )
+from zerosum.theory.lab.diary import Diary, Pixels, keep, kept
 from zerosum.theory.lab.drawing import panels
 
 QUICK = {"steps": 20, "width": 8, "batch": 16, "samples": 200, "mlp_units": 64, "resnet_depth": 14}

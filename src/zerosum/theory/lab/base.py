@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zerosum.data.progress import progress
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -38,6 +36,8 @@ class Lab:
             label: of the bar.
             total: how many there are; ``None``: their own length, where they have one.
         """
+        from zerosum.data.progress import progress
+
         if total is None and isinstance(steps, Sized):
             total = len(steps)
         with progress(total, label, self.shown and sys.stderr.isatty()) as advance:

@@ -26,6 +26,7 @@ from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.virtual_batch_norm import Referenced, VirtualBatchNorm
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import seeded
 
 QUICK = {"companies": 12, "width": 4}
 SIZES = (8, 16, 32, 64, 128)
@@ -69,8 +70,7 @@ def generators(width: int, seed: int, reference: int) -> dict[str, nn.Module]:
     """The same untrained DCGAN with either normalisation."""
     rng = generator(seed, "reference")
     made: dict[str, nn.Module] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         made["batch norm"] = dcgan.Generator(LATENT, width, 32, 1, 4).train()
         net = dcgan.Generator(LATENT, width, 32, 1, 4, norm=partial(VirtualBatchNorm, reference=reference))
     made["virtual batch norm"] = Referenced(net, torch.randn(reference, LATENT, generator=rng)).train()

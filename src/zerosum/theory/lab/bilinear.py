@@ -14,22 +14,19 @@ linear map. Measured: the slope of log distance over the steps.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from zerosum.core.dynamics import Dynamics, alternating, consensus, extragradient, optimistic, simultaneous
+from zerosum.core.dynamics import alternating, consensus, extragradient, optimistic, simultaneous
 from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
 from zerosum.core.optim import sgd
-from zerosum.core.train import train
 from zerosum.theory import differentiable
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
-from zerosum.theory.lab.training import Scalar, growth
+from zerosum.theory.lab.training import Scalar, growth, path
 
 QUICK = {"steps": 300}
-BEGIN = (1.0, 0.5)
+BEGIN = {"x": 1.0, "y": 0.5}
 
 
 def bilinear(lr: float, *, hopeful: bool = False) -> Game:
@@ -42,18 +39,9 @@ def bilinear(lr: float, *, hopeful: bool = False) -> Game:
         return {"xy": -n.x() * n.y()}
 
     optimizer = optimistic(sgd(lr)) if hopeful else sgd(lr)
-    nets = {"x": Scalar(BEGIN[0]), "y": Scalar(BEGIN[1])}
+    nets = {"x": Scalar(), "y": Scalar()}
     players = {"x": Player(("x",), x_loss), "y": Player(("y",), y_loss)}
     return Game(dict(nets), {"x": optimizer, "y": optimizer}, players)
-
-
-def path(game: Game, dynamics: Dynamics, steps: int) -> np.ndarray:
-    """(steps + 1, 2): where the players are before and after each step."""
-    state = start(game)
-    places = [BEGIN]
-    for _, after, _ in train(game, state, itertools.repeat(None), steps, dynamics=dynamics, check_every=steps):
-        places.append((float(after.weights["x"]["value"]), float(after.weights["y"]["value"])))
-    return np.array(places)
 
 
 def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, strength: float = 1.0) -> Found:
@@ -76,7 +64,7 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, strength: float
     paths = {}
     numbers: dict[str, dict[str, float]] = {}
     for name, (dynamics, hopeful, step) in lab.track(plays.items(), "bilinear game", len(plays)):
-        paths[name] = path(bilinear(lr, hopeful=hopeful), dynamics, steps)
+        paths[name] = path(bilinear(lr, hopeful=hopeful), BEGIN, steps, dynamics)
         numbers[name] = {"rate": growth(np.linalg.norm(paths[name], axis=1)), "predicted": differentiable.rate(step)}
     numbers["as printed"] = {"rate": _as_printed(lr, steps), "predicted": 1 + lr}
     says = tuple(
@@ -86,7 +74,7 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, strength: float
 
 
 def _as_printed(lr: float, steps: int) -> float:
-    places = [np.array(BEGIN)]
+    places = [np.array(list(BEGIN.values()))]
     for _ in range(min(steps, 300)):  # beyond that it overflows
         places.append(places[-1] + lr * places[-1][::-1])
     return growth(np.linalg.norm(places, axis=1))

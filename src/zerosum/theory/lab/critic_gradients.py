@@ -14,7 +14,7 @@ minimum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -24,15 +24,15 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.game import Loss, Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.core.random import generator
-from zerosum.core.train import train
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import alone, seeded
 
 QUICK = {"steps": 500}
 Array = npt.NDArray[np.float64]
@@ -66,17 +66,12 @@ def critic_loss(n: Nets, b: Batch, m: Memory) -> Terms:
     return {"w": wasserstein.d(n.D(b.x), n.D(b.fake)), "gp": WEIGHT * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
 
 
-def trained(loss: Callable[[Nets, Batch, Memory], Terms], apart: float, steps: int, lab: Lab, label: str) -> Nets:
+def trained(loss: Loss, apart: float, steps: int, lab: Lab, label: str) -> Nets:
     """A network after so many steps on the two Gaussians."""
-    with torch.random.fork_rng():
-        torch.manual_seed(lab.seed)
+    with seeded(lab.seed):
         net = Critic((1,), (64, 64), activation=F.silu)
-    game = Game({"D": net}, {"D": adam(linear_decay(5e-3, 0, steps))}, {"D": Player(("D",), loss)})
-    state = start(game)
-    turns = train(game, state, draws(apart, lab.seed), steps, check_every=steps)
-    for _, after, _ in lab.track(turns, label, steps):
-        state = after
-    return Nets(game, state, None)
+    optimizer = adam(linear_decay(5e-3, 0, steps))
+    return alone(net, loss, optimizer, draws(apart, lab.seed), steps, lab=lab, label=label)
 
 
 def curve(nets: Nets, x: Array) -> tuple[Array, Array]:

@@ -25,10 +25,9 @@ from torch import Tensor
 
 from zerosum.constraints import power_iteration, spectral_norm
 from zerosum.constraints.clip import clip
-from zerosum.core.game import Game, Memory, Nets, Player, Projection, Terms, start
-from zerosum.core.optim import adam, linear_decay, rmsprop
+from zerosum.core.game import Loss, Memory, Nets, Projection, Terms
+from zerosum.core.optim import Optimizer, adam, linear_decay, rmsprop
 from zerosum.core.random import generator
-from zerosum.core.train import train
 from zerosum.data import Data, load
 from zerosum.data.points import Points
 from zerosum.networks.common import Wrap, keep
@@ -37,6 +36,7 @@ from zerosum.objectives import hinge, non_saturating, wasserstein
 from zerosum.penalties.gradient import dragan, wgan_gp
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import panels
+from zerosum.theory.lab.training import alone, seeded
 
 QUICK = {"steps": 250, "width": 64}
 DATA = ("ring", "grid", "swiss-roll")
@@ -52,18 +52,26 @@ class Batch(NamedTuple):
     noise: Tensor  # U[0, 1) of x's shape, for DRAGAN
 
 
+def decaying(steps: int) -> Optimizer:
+    """Adam as in WGAN-GP's toy experiments, its rate falling to 0."""
+    return adam(linear_decay(1e-3, 0, steps), beta1=0.5, beta2=0.9)
+
+
 @dataclass(frozen=True)
 class Way:
-    """A way to train a critic."""
+    """A way to train a critic.
 
-    loss: Callable[[Nets, Batch, Memory], Terms]
-    game: Callable[[Critic], dict[str, Projection]]
+    Attributes:
+        loss: that it descends.
+        optimizer: steps -> its optimizer.
+        project: network -> its constraint.
+        wrap: of each of its layers.
+    """
+
+    loss: Loss
+    optimizer: Callable[[int], Optimizer] = decaying
+    project: Callable[[Critic], dict[str, Projection]] = lambda net: {}
     wrap: Wrap = keep
-    clipped: bool = False
-
-
-def _none(net: Critic) -> dict[str, Projection]:
-    return {}
 
 
 def clipped_loss(n: Nets, b: Batch, m: Memory) -> Terms:
@@ -88,10 +96,10 @@ def hinge_loss(n: Nets, b: Batch, m: Memory) -> Terms:
 
 
 WAYS = {
-    "clipped at 0.01": Way(clipped_loss, lambda net: {"D": clip(0.01)}, clipped=True),
-    "gradient penalty": Way(penalised_loss, _none),
-    "DRAGAN": Way(dragan_loss, _none),
-    "spectral norm": Way(hinge_loss, lambda net: {"D": power_iteration(net)}, wrap=spectral_norm),
+    "clipped at 0.01": Way(clipped_loss, lambda steps: rmsprop(5e-4), lambda net: {"D": clip(0.01)}),
+    "gradient penalty": Way(penalised_loss),
+    "DRAGAN": Way(dragan_loss),
+    "spectral norm": Way(hinge_loss, project=lambda net: {"D": power_iteration(net)}, wrap=spectral_norm),
 }
 
 
@@ -109,16 +117,10 @@ def draws(data: Data, noise: float, seed: int) -> Iterator[Batch]:
 
 def trained(way: Way, data: Data, *, noise: float, width: int, steps: int, lab: Lab, label: str) -> Nets:
     """A critic, the generator held where it is."""
-    with torch.random.fork_rng():
-        torch.manual_seed(lab.seed)
+    with seeded(lab.seed):
         net = Critic((2,), (width,) * 3, wrap=way.wrap)
-    optimizer = rmsprop(5e-4) if way.clipped else adam(linear_decay(1e-3, 0, steps), beta1=0.5, beta2=0.9)
-    game = Game({"D": net}, {"D": optimizer}, {"D": Player(("D",), way.loss)}, project=way.game(net))
-    state = start(game)
-    turns = train(game, state, draws(data, noise, lab.seed), steps, check_every=steps)
-    for _, after, _ in lab.track(turns, label, steps):
-        state = after
-    return Nets(game, state, None)
+    batches = draws(data, noise, lab.seed)
+    return alone(net, way.loss, way.optimizer(steps), batches, steps, lab=lab, label=label, project=way.project(net))
 
 
 def log_ratio(points: Tensor, data: Points, noise: float) -> Tensor:

@@ -17,7 +17,6 @@ slope of log distance in training from nearby. Where there is no rate, the least
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -27,29 +26,28 @@ from torch import Tensor, nn
 
 from zerosum.constraints.clip import clip
 from zerosum.core.dynamics import Dynamics, alternating, simultaneous
-from zerosum.core.game import Game, Memory, Nets, Objective, Player, State, Terms, start
+from zerosum.core.game import Game, Memory, Nets, Objective, Player, Terms, start
 from zerosum.core.optim import sgd
-from zerosum.core.train import train
 from zerosum.objectives import minimax, non_saturating, wasserstein
 from zerosum.penalties.gradient import r1, wgan_gp
 from zerosum.theory import differentiable
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
-from zerosum.theory.lab.training import Scalar, growth
+from zerosum.theory.lab.training import Scalar, growth, path
 
 QUICK = {"steps": 600}
-FAR, NEAR = (0.6, 0.4), (0.03, 0.02)  # (theta, psi) to begin with: for the picture, and for the rate
+FAR, NEAR = {"G": 0.6, "D": 0.4}, {"G": 0.03, "D": 0.02}  # theta and psi at first: for the picture, for the rate
 QUANTILES = 64
 REAL = torch.zeros(1, 1, dtype=torch.float64)
 Penalty = Callable[[Nets, Tensor], Tensor]  # (nets, fake) -> scalar
 
 
 class Linear(nn.Module):
-    """D(x) = psi x on (N, 1)."""
+    """D(x) = psi x on (N, 1); psi is 0 at first."""
 
-    def __init__(self, psi: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.tensor(psi, dtype=torch.float64))
+        self.value = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1) -> (N,)."""
@@ -59,7 +57,7 @@ class Linear(nn.Module):
 def dirac(
     objective: Objective, lr: float, *, penalty: Penalty | None = None, c: float | None = None, noise: float = 0.0
 ) -> Game:
-    """The game on real data {0}.
+    """The game on real data {0}, its players at the equilibrium.
 
     Args:
         objective: of both players.
@@ -83,7 +81,7 @@ def dirac(
         return {"adv": objective.g(*logits(n))}
 
     return Game(
-        {"D": Linear(0.0), "G": Scalar(0.0)},
+        {"D": Linear(), "G": Scalar()},
         {"D": sgd(lr), "G": sgd(lr)},
         {"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
         project={} if c is None else {"D": clip(c)},
@@ -111,25 +109,9 @@ def games(lr: float, gamma: float, noise: float) -> dict[str, tuple[Game, Dynami
     }
 
 
-def at(game: Game, theta: float, psi: float) -> State:
-    """The state in which the players are there."""
-    state = start(game)
-    both = {"G": {"value": torch.tensor(theta).double()}, "D": {"value": torch.tensor(psi).double()}}
-    return state._replace(weights=both)
-
-
-def path(game: Game, dynamics: Dynamics, theta: float, psi: float, steps: int) -> np.ndarray:
-    """(steps + 1, 2): theta and psi before and after each step."""
-    state = at(game, theta, psi)
-    places = [(theta, psi)]
-    for _, after, _ in train(game, state, itertools.repeat(None), steps, dynamics=dynamics, check_every=steps):
-        places.append((float(after.weights["G"]["value"]), float(after.weights["D"]["value"])))
-    return np.array(places)
-
-
 def at_equilibrium(game: Game, dynamics: Dynamics, lr: float) -> tuple[np.ndarray, float]:
     """Eigenvalues of the Jacobian at (0, 0), and the rate of a step there."""
-    j, blocks = differentiable.jacobian(game, at(game, 0.0, 0.0))
+    j, blocks = differentiable.jacobian(game, start(game))
     in_turn = dynamics is alternating
     step = differentiable.alternating(j, lr, blocks) if in_turn else differentiable.simultaneous(j, lr)
     return np.linalg.eigvals(j), differentiable.rate(step)
@@ -150,7 +132,7 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, gamma: float = 
     numbers: dict[str, dict[str, object]] = {}
     says = []
     for name, (game, dynamics) in lab.track(played.items(), "Dirac-GAN", len(played)):
-        paths[name] = path(game, dynamics, *FAR, steps)
+        paths[name] = path(game, FAR, steps, dynamics)
         if name.startswith("WGAN"):
             least = float(np.linalg.norm(paths[name][3 * steps // 4 :], axis=1).min())
             theta, psi = paths[name][-1]
@@ -159,7 +141,7 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 1_000, gamma: float = 
             says.append(f"{name}: {where}, never nearer to (0, 0) than {least:.3f} in their last quarter")
             continue
         values, predicted = at_equilibrium(game, dynamics, lr)
-        rate = growth(np.linalg.norm(path(game, dynamics, *NEAR, steps // 2), axis=1))
+        rate = growth(np.linalg.norm(path(game, NEAR, steps // 2, dynamics), axis=1))
         numbers[name] = {"eigenvalues": [[v.real, v.imag] for v in values], "rate": rate, "predicted": predicted}
         says.append(f"{name}: distance times {rate:.5f} a step; the eigenvalues at (0, 0) predict {predicted:.5f}")
     return Found({"lr": lr, "gamma": gamma, "noise": noise, "games": numbers}, tuple(says), {"paths": _draw(paths)})

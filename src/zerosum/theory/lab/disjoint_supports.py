@@ -17,24 +17,23 @@ first as theta^2 / (8 sigma^2), and is flat again only many sigma away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.game import Loss, Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.core.random import generator
-from zerosum.core.train import train
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.theory.divergences import jensen_shannon, kl
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import alone, seeded
 from zerosum.theory.transport import Array, euclidean, optimal_plan
 
 QUICK = {"steps": 200, "sides": 2}
@@ -45,13 +44,12 @@ PENALTY = 10.0
 NOISES = (0.05, 0.1, 0.2, 0.4)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What losses see: (B, 2) each, and U[0, 1] for the gradient penalty, (B,)."""
+class Batch(NamedTuple):
+    """What losses see."""
 
-    real: Tensor
-    fake: Tensor
-    eps: Tensor
+    real: Tensor  # points, (B, 2)
+    fake: Tensor  # (B, 2)
+    eps: Tensor  # U[0, 1] for the gradient penalty, (B,)
 
 
 def samples(theta: float, sigma: float, count: int, seed: int, *labels: int | str) -> Batch:
@@ -87,7 +85,7 @@ def w_estimate(real: Tensor, fake: Tensor) -> float:
 
 
 def estimate(
-    loss: Callable[[Nets, Batch, Memory], Terms],
+    loss: Loss,
     read: Callable[[Tensor, Tensor], float],
     theta: float,
     sigma: float,
@@ -104,11 +102,9 @@ def estimate(
         steps: of training.
         seed: of weights and samples.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         net = Critic(hidden=(64, 64))
-    rate = linear_decay(5e-3, steps // 2, steps)
-    rules = Game({"D": net}, {"D": adam(rate, beta1=0.5, beta2=0.9)}, {"d": Player(("D",), loss)})
+    optimizer = adam(linear_decay(5e-3, steps // 2, steps), beta1=0.5, beta2=0.9)
 
     def batches() -> Iterator[Batch]:
         k = 0
@@ -116,12 +112,9 @@ def estimate(
             yield samples(theta, sigma, BATCH, seed, k)
             k += 1
 
-    state = start(rules)
-    for _, after, _ in train(rules, state, batches(), steps, check_every=steps):
-        state = after
+    n = alone(net, loss, optimizer, batches(), steps, lab=Lab(), label="")
     b = samples(theta, sigma, JUDGED_ON, seed, "judge")
     with torch.no_grad():
-        n = Nets(rules, state, b)
         return read(n.D(b.real), n.D(b.fake))
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from zerosum.core.game import Game, Memory, Nets, Player, State, Terms, gradient, play, start
 from zerosum.objectives import minimax, non_saturating
 from zerosum.runs.setup import Batches, Setup
 from zerosum.theory.lab.base import Lab
+from zerosum.theory.lab.drawing import line, panels
 from zerosum.theory.lab.training import game_of, prepare
 from zerosum.theory.lab.training import play as training
 
@@ -37,6 +39,42 @@ def trained(lab: Lab, *, data: str, epochs: Sequence[int], width: int) -> dict[i
     wanted = {e * each: e for e in epochs}
     turns = lab.track(training(setup), f"DCGAN, {max(epochs)} epochs", longest + 1)
     return {wanted[step]: (setup, state) for step, state, _ in turns if step in wanted}
+
+
+def by_age(
+    lab: Lab, *, data: str, epochs: Sequence[int], width: int, critic_steps: int, looks: int, repeats: int
+) -> dict[int, list[Row]]:
+    """For a DCGAN frozen at several ages, what a new critic would tell it.
+
+    Args:
+        lab: the room.
+        data: real images.
+        epochs: ages of the generator, in passes over the images.
+        width: channels of both networks' outermost layers.
+        critic_steps: of the new critic.
+        looks: at how many moments the gradient is measured.
+        repeats: batches at each.
+
+    Returns:
+        age -> what ``gradients`` yields.
+    """
+    rows = {}
+    for age, (setup, state) in trained(lab, data=data, epochs=epochs, width=width).items():
+        label = f"a critic against {age} epochs"
+        rows[age] = list(gradients(lab, setup, state, steps=critic_steps, looks=looks, repeats=repeats, label=label))
+    return rows
+
+
+def draw(rows: Mapping[int, Sequence[Row]], columns: Sequence[str]) -> tuple[Figure, Any]:
+    """A panel for each of the columns, over the new critic's steps, a curve for each age; and the panels' axes."""
+    figure, axes = panels(1, len(columns), width=4.0, height=3.2)
+    for panel, column in zip(axes[0], columns, strict=True):
+        for i, (age, found) in enumerate(rows.items()):
+            steps, values = ([row[key] for row in found] for key in ("step", column))
+            panel.plot(steps, values, label=f"{age} epochs", **line(i, marked=True))
+        panel.set(xlabel="steps of the new critic")
+    axes[0, 0].legend(fontsize=8, title="generator's age", title_fontsize=8)
+    return figure, axes[0]
 
 
 def judged(setup: Setup) -> Game:

@@ -15,7 +15,7 @@ in random order, of which ReLU lets half through. So 0.1 makes gradients die in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,56 +24,38 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from zerosum.constraints.clip import clip
-from zerosum.core.game import Game, Memory, Nets, Player, State, Terms, start
-from zerosum.core.optim import adam, rmsprop
-from zerosum.core.random import generator
-from zerosum.core.train import train
-from zerosum.data import Data, load
+from zerosum.core.game import Loss, Memory, Nets, Projection, Terms
+from zerosum.core.optim import Optimizer, Tensors, adam, rmsprop
+from zerosum.data import load
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.theory.lab.base import Found, Lab
+from zerosum.theory.lab.critic_landscape import Batch, clipped_loss, draws
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import alone, seeded
 
 QUICK = {"steps": 150, "width": 64}
 DEPTH = 12
-BATCH = 256
 THRESHOLDS = (0.1, 0.01, 0.001)
 
 
-class Batch(NamedTuple):
-    """What the critic sees."""
+class Way(NamedTuple):
+    """A way to train the critic."""
 
-    x: Tensor  # real samples
-    fake: Tensor  # real samples plus noise
-    eps: Tensor  # U[0, 1] per sample
-
-
-def draws(data: Data, noise: float, seed: int) -> Iterator[Batch]:
-    """Real batches, and others plus noise: the generator is held there."""
-    k = 0
-    while True:
-        rng = generator(seed, "gradient-norms", k)
-        x, _ = data.batch(2 * k, BATCH, seed=seed)
-        other, _ = data.batch(2 * k + 1, BATCH, seed=seed)
-        yield Batch(x, other + noise * torch.randn(other.shape, generator=rng), torch.rand(BATCH, generator=rng))
-        k += 1
-
-
-def wgan(n: Nets, b: Batch, m: Memory) -> Terms:
-    """The clipped critic's loss."""
-    return {"w": wasserstein.d(n.D(b.x), n.D(b.fake))}
+    loss: Loss
+    optimizer: Optimizer
+    project: dict[str, Projection]
 
 
 def penalised(n: Nets, b: Batch, m: Memory) -> Terms:
-    """The same with the penalty, of weight 10."""
-    return wgan(n, b, m) | {"gp": 10 * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
+    """The clipped critic's loss and the penalty, of weight 10."""
+    return clipped_loss(n, b, m) | {"gp": 10 * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
 
 
 def network(width: int, seed: int) -> Critic:
     """Twelve hidden layers, initialised as He et al. 2015 do, so that gradients begin level."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         net = Critic((2,), (width,) * DEPTH)
         for layer in [*net.layers, net.last]:
             assert isinstance(layer, nn.Linear)
@@ -82,20 +64,12 @@ def network(width: int, seed: int) -> Critic:
     return net
 
 
-def games(width: int, seed: int) -> dict[str, Game]:
-    """What is compared."""
-    player = {"D": Player(("D",), wgan)}
-    made = {
-        f"clipped at {c:g}": Game({"D": network(width, seed)}, {"D": rmsprop(5e-5)}, player, project={"D": clip(c)})
-        for c in THRESHOLDS
-    }
-    gp = Game({"D": network(width, seed)}, {"D": adam(1e-4, beta1=0.5, beta2=0.9)}, {"D": Player(("D",), penalised)})
-    return made | {"gradient penalty": gp}
+WAYS = {f"clipped at {c:g}": Way(clipped_loss, rmsprop(5e-5), {"D": clip(c)}) for c in THRESHOLDS}
+WAYS["gradient penalty"] = Way(penalised, adam(1e-4, beta1=0.5, beta2=0.9), {})
 
 
-def norms(net: Critic, state: State, batch: Batch) -> list[float]:
+def norms(weights: Tensors, batch: Batch) -> list[float]:
     """The norm of the Wasserstein loss's gradient in the outputs of each hidden layer, from the first to the last."""
-    weights = state.weights["D"]
 
     def forward(x: Tensor) -> tuple[Tensor, list[Tensor]]:
         outputs = []
@@ -123,14 +97,12 @@ def experiment(lab: Lab, *, steps: int = 1_000, width: int = 512, noise: float =
     data = load("swiss-roll")
     found: dict[str, list[float]] = {}
     weights: dict[str, np.ndarray] = {}
-    for name, game in games(width, lab.seed).items():
-        state = start(game)
-        for _, after, _ in lab.track(train(game, state, draws(data, noise, lab.seed), steps), name, steps):
-            state = after
-        net = game.nets["D"]
-        assert isinstance(net, Critic)
-        found[name] = norms(net, state, next(draws(data, noise, lab.seed + 1)))
-        weights[name] = torch.cat([w.flatten() for k, w in state.weights["D"].items() if "weight" in k]).numpy()
+    for name, (loss, optimizer, project) in WAYS.items():
+        batches = draws(data, noise, lab.seed)
+        net = network(width, lab.seed)
+        trained = alone(net, loss, optimizer, batches, steps, lab=lab, label=name, project=project).D.weights
+        found[name] = norms(trained, next(draws(data, noise, lab.seed + 1)))
+        weights[name] = torch.cat([w.flatten() for k, w in trained.items() if "weight" in k]).numpy()
     factors = {name: factor(values) for name, values in found.items()}
     ends = {name: at_the_ends(weights[name], c) for name, c in zip(weights, THRESHOLDS, strict=False)}
     predicted = {name: c * math.sqrt(width / 2) for name, c in zip(ends, THRESHOLDS, strict=True)}

@@ -15,7 +15,6 @@ equilibrium is (1, 1).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -24,13 +23,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from zerosum.core.dynamics import simultaneous
-from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import sgd
-from zerosum.core.train import train
 from zerosum.penalties.matching import historical
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
-from zerosum.theory.lab.training import Scalar
+from zerosum.theory.lab.training import Scalar, path
 
 QUICK = {"steps": 1_500}
 OUT_OF_SIGHT = 1e3
@@ -47,8 +45,8 @@ def of_the_paper(x: Tensor, y: Tensor) -> Tensor:
     return (torch.where(x < 0, x, x.square()) - 1) * (y - 1)
 
 
-def game(value: Value, place: tuple[float, float], lr: float, strength: float) -> Game:
-    """x minimises the value, y maximises it, from ``place``; strength 0: without averaging."""
+def game(value: Value, lr: float, strength: float) -> Game:
+    """x minimises the value, y maximises it; strength 0: without averaging."""
 
     def x_loss(n: Nets, b: None, m: Memory) -> Terms:
         return {"value": value(n.x(), n.y())}
@@ -58,18 +56,7 @@ def game(value: Value, place: tuple[float, float], lr: float, strength: float) -
 
     optimizer = historical(sgd(lr), strength) if strength else sgd(lr)
     players = {"x": Player(("x",), x_loss), "y": Player(("y",), y_loss)}
-    return Game({"x": Scalar(place[0]), "y": Scalar(place[1])}, {"x": optimizer, "y": optimizer}, players)
-
-
-def path(rules: Game, steps: int) -> np.ndarray:
-    """(steps + 1, 2): where x and y are before and after each step; fewer if they run out of sight."""
-    state = start(rules)
-    places = [[float(state.weights[name]["value"]) for name in ("x", "y")]]
-    for _, after, _ in train(rules, state, itertools.repeat(None), steps, dynamics=simultaneous, check_every=steps):
-        places.append([float(after.weights[name]["value"]) for name in ("x", "y")])
-        if max(map(abs, places[-1])) > OUT_OF_SIGHT:
-            break
-    return np.array(places)
+    return Game({"x": Scalar(), "y": Scalar()}, {"x": optimizer, "y": optimizer}, players)
 
 
 def exponent(distance: np.ndarray) -> float:
@@ -91,8 +78,11 @@ def experiment(lab: Lab, *, lr: float = 0.1, steps: int = 6_000, strength: float
     both = {"xy": (bilinear, (1.0, 0.5), (0.0, 0.0)), "the paper's game": (of_the_paper, (1.3, 0.8), (1.0, 1.0))}
     distances: dict[str, dict[str, np.ndarray]] = {}
     for name, (value, place, rest) in lab.track(both.items(), "historical averaging", len(both)):
-        plain, averaged = game(value, place, lr, 0.0), game(value, place, lr, strength)
-        ways = {"plain descent": path(plain, steps // 10), "historical averaging": path(averaged, steps)}
+        begin = dict(zip("xy", place, strict=True))
+        ways = {
+            "plain descent": path(game(value, lr, 0.0), begin, steps // 10, simultaneous, reach=OUT_OF_SIGHT),
+            "historical averaging": path(game(value, lr, strength), begin, steps, simultaneous),
+        }
         distances[name] = {way: np.linalg.norm(places - np.array(rest), axis=1) for way, places in ways.items()}
     slope, predicted = exponent(distances["xy"]["historical averaging"]), -1 / (1 + 4 * strength**2)
     ends = {name: {way: float(d[-1] / d[0]) for way, d in ways.items()} for name, ways in distances.items()}

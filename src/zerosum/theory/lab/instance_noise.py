@@ -22,16 +22,16 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, State, Terms, start
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.core.random import generator
-from zerosum.core.train import train
 from zerosum.data.noise import instance_noise
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax
 from zerosum.theory.divergences import discretise_log, jensen_shannon
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import alone, seeded
 
 QUICK = {"steps": 400}
 NOISES = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -73,27 +73,22 @@ def draws(theta: float, width: float, size: int, seed: int) -> Iterator[Batch]:
 
 def trained_slope(theta: float, width: float, noise: float, steps: int, seed: int) -> float:
     """The generator's gradient in theta, through a critic that was trained on noised samples."""
-    torch.manual_seed(seed)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         real, fake = instance_noise(b.x, b.real_noise, noise), instance_noise(b.fake, b.fake_noise, noise)
         return {"adv": minimax.d(n.D(real), n.D(fake))}
 
-    game = Game(
-        {"D": Critic((1,), (64, 64), activation=F.silu)},
-        {"D": adam(linear_decay(5e-3, 0, steps))},
-        {"D": Player(("D",), d_loss)},
-    )
-    state = start(game)
-    for _, after, _ in train(game, state, draws(theta, width, 512, seed), steps, check_every=steps):
-        state = after
-    return _gradient(game, state, next(draws(theta, width, 20_000, seed + 1)), noise)
+    with seeded(seed):
+        net = Critic((1,), (64, 64), activation=F.silu)
+    batches = draws(theta, width, 512, seed)
+    n = alone(net, d_loss, adam(linear_decay(5e-3, 0, steps)), batches, steps, lab=Lab(), label="")
+    return _gradient(n, next(draws(theta, width, 20_000, seed + 1)), noise)
 
 
-def _gradient(game: Game, state: State, batch: Batch, noise: float) -> float:
+def _gradient(n: Nets, batch: Batch, noise: float) -> float:
     shift = torch.zeros((), requires_grad=True)
     fake = instance_noise(batch.fake + shift, batch.fake_noise, noise)
-    loss = minimax.g(None, Nets(game, state, batch).D(fake))
+    loss = minimax.g(None, n.D(fake))
     (found,) = torch.autograd.grad(loss, shift)
     return float(found)
 

@@ -18,9 +18,8 @@ does not change when all weights are scaled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +39,7 @@ from zerosum.objectives.hinge import hinge
 from zerosum.theory import lipschitz
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import seeded
 
 QUICK = {"steps": 300}
 BATCH, WIDTH = 64, 64
@@ -70,12 +70,11 @@ class WeightNorm(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """What losses see."""
 
-    real: Tensor
-    z: Tensor
+    real: Tensor  # points, (B, 2)
+    z: Tensor  # latents, (B, 2)
 
 
 Wrap = Callable[[Any], nn.Module]
@@ -90,8 +89,7 @@ WRAPS: dict[str, Wrap] = {
 def critic(wrap: Wrap, seed: int) -> nn.Sequential:
     """2 - 64 - 64 - 64 - 1 with ReLU, from the same weights whatever the wrapping."""
     sizes = (2, WIDTH, WIDTH, WIDTH, 1)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         plain = [nn.Linear(i, o) for i, o in pairwise(sizes)]
         wrapped = [wrap(layer) for layer in plain]
     inner = [part for layer in wrapped[:-1] for part in (layer, nn.ReLU())]
@@ -108,8 +106,7 @@ def game(name: str, seed: int, c: float, lr: float = 1e-3) -> Game:
         return {"g": hinge.g(b.real, n.D(n.G(b.z)))}
 
     d = critic(WRAPS[name], seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
+    with seeded(seed + 1):
         g = Generator(2, (WIDTH, WIDTH))
     project: dict[str, Projection] = {}
     if name == "clipping":

@@ -14,7 +14,7 @@ its slope is not 1, for the toy weight of its penalty is small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,17 +23,16 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms, start
+from zerosum.core.game import Loss, Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.core.random import generator
-from zerosum.core.train import train
 from zerosum.data import Data, load
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels, points
-from zerosum.theory.lab.training import play, prepare, samples
+from zerosum.theory.lab.training import alone, play, prepare, samples, seeded
 from zerosum.theory.transport import optimal_plan
 
 QUICK = {"steps": 250, "shots": 3, "critic_steps": 400, "exact": 150}
@@ -55,13 +54,6 @@ def distance(x: Tensor, y: Tensor) -> float:
     return float(optimal_plan(cost, np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y))).value)
 
 
-def _fresh(loss: Callable[[Nets, Batch, Memory], Terms], steps: int, seed: int) -> Game:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = Critic((2,), (128, 128), activation=F.silu)
-    return Game({"D": net}, {"D": adam(linear_decay(2e-3, 0, steps), beta1=0.5)}, {"D": Player(("D",), loss)})
-
-
 def jsd_critic(n: Nets, b: Batch, m: Memory) -> Terms:
     """A classifier's loss."""
     return {"adv": minimax.d(n.D(b.x), n.D(b.fake))}
@@ -72,18 +64,15 @@ def slope_one_critic(n: Nets, b: Batch, m: Memory) -> Terms:
     return {"w": wasserstein.d(n.D(b.x), n.D(b.fake)), "gp": 10 * wgan_gp(n.D.frozen, b.x, b.fake, b.eps)}
 
 
-def estimate(
-    loss: Callable[[Nets, Batch, Memory], Terms], data: Data, fake: Tensor, *, steps: int, seed: int
-) -> tuple[Tensor, Tensor]:
+def estimate(loss: Loss, data: Data, fake: Tensor, *, steps: int, seed: int) -> tuple[Tensor, Tensor]:
     """Train a new critic on real against generated samples; its outputs on new real ones, and on those generated."""
-    game = _fresh(loss, steps, seed)
-    state = start(game)
-    for _, after, _ in train(game, state, _batches(data, fake, seed), steps, check_every=steps):
-        state = after
+    with seeded(seed):
+        net = Critic((2,), (128, 128), activation=F.silu)
+    optimizer = adam(linear_decay(2e-3, 0, steps), beta1=0.5)
+    n = alone(net, loss, optimizer, _batches(data, fake, seed), steps, lab=Lab(), label="")
     x, _ = data.batch(0, len(fake), seed=seed + 1)
     with torch.no_grad():
-        critic = Nets(game, state, None).D
-        return critic(x), critic(fake)
+        return n.D(x), n.D(fake)
 
 
 def _batches(data: Data, fake: Tensor, seed: int) -> Iterator[Batch]:

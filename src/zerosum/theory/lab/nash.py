@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from zerosum.objectives.minimax import critic_loss, minimax_loss, non_saturating
 from zerosum.theory import matrix_games
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import COLOURS, line, panels
+from zerosum.theory.lab.training import seeded
 
 QUICK = {"steps": 600, "alone": 300, "looks": 4}
 LOG4 = float(np.log(4))
@@ -46,12 +47,11 @@ CENTRES, STD = (-1.0, 1.0), 0.3
 REACH = 2.5
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What losses see: real points (B, 1) and latents (B, 1)."""
+class Batch(NamedTuple):
+    """What losses see."""
 
-    real: Tensor
-    z: Tensor
+    real: Tensor  # points, (B, 1)
+    z: Tensor  # latents, (B, 1)
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ def game(seed: int, width: int = 32, lr: float = 1e-3) -> Game:
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"g": non_saturating_loss(b.real, n.D(n.G(b.z)))}
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         nets = {"G": Generator(1, (width, width), (1,), output=within), "D": Critic((1,), (width, width))}
     opts = {name: adam(lr, beta1=0.5) for name in nets}
     return Game(dict(nets), opts, {"d": Player(("D",), d_loss), "g": Player(("G",), g_loss)})

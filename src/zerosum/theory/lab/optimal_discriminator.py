@@ -33,6 +33,7 @@ from zerosum.theory.discriminator import best_value, optimal_discriminator, valu
 from zerosum.theory.divergences import discretise, jensen_shannon
 from zerosum.theory.lab.base import Found, Lab
 from zerosum.theory.lab.drawing import line, panels
+from zerosum.theory.lab.training import seeded
 
 Array = npt.NDArray[np.float64]
 
@@ -85,8 +86,7 @@ def learner(objective: Objective, steps: int, lr: float, seed: int) -> Game:
     def loss(n: Nets, b: Samples, m: Memory) -> Terms:
         return {"loss": objective.d(n.D(b.real), n.D(b.fake))}
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         critic = Critic((1,), (32, 64), activation=torch.tanh)
     return Game({"D": critic}, {"D": adam(linear_decay(lr, steps // 2, steps + 1))}, {"D": Player(("D",), loss)})
 

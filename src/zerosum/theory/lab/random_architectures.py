@@ -43,11 +43,11 @@ from zerosum.theory.lab.convolutional import (
     SOFTPLUS,
     TANH,
     Critic,
-    Diary,
     Generator,
     built,
     trained,
 )
+from zerosum.theory.lab.diary import Diary
 from zerosum.theory.lab.drawing import COLOURS, panels
 
 QUICK = {"count": 4, "steps": 20, "batch": 16, "samples": 250, "depths": (4, 6), "widths": (4, 8)}

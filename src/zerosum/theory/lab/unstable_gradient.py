@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from zerosum.theory.lab.base import Found, Lab
-from zerosum.theory.lab.drawing import line, panels
-from zerosum.theory.lab.frozen import Row, gradients, trained
+from zerosum.theory.lab.frozen import Row, by_age, draw
 
 QUICK = {"epochs": (0, 1), "width": 8, "critic_steps": 150, "looks": 12, "repeats": 6}
 
@@ -43,10 +42,7 @@ def experiment(
         looks: at how many moments the gradient is measured.
         repeats: batches at each, over which the variance is taken.
     """
-    rows: dict[int, list[Row]] = {}
-    for age, (setup, state) in trained(lab, data=data, epochs=epochs, width=width).items():
-        label = f"a critic against {age} epochs"
-        rows[age] = list(gradients(lab, setup, state, steps=critic_steps, looks=looks, repeats=repeats, label=label))
+    rows = by_age(lab, data=data, epochs=epochs, width=width, critic_steps=critic_steps, looks=looks, repeats=repeats)
     says = tuple(_sentence(age, found) for age, found in rows.items())
     return Found({"data": data, "rows": rows}, says, {"norm": _draw(rows)})
 
@@ -60,14 +56,7 @@ def _sentence(age: int, rows: Sequence[Row]) -> str:
 
 
 def _draw(rows: Mapping[int, Sequence[Row]]) -> Figure:
-    figure, axes = panels(1, 2, width=4.0, height=3.2)
-    for i, (age, found) in enumerate(rows.items()):
-        steps = [row["step"] for row in found]
-        axes[0, 0].plot(steps, [row["ns_mean"] for row in found], label=f"{age} epochs", **line(i, marked=True))
-        axes[0, 1].plot(steps, [row["ns_variance"] for row in found], **line(i, marked=True))
-    axes[0, 0].set(yscale="log", xlabel="steps of the new critic", ylabel="norm", title="gradient of −log D(G(z))")
-    axes[0, 0].legend(fontsize=8, title="generator's age", title_fontsize=8)
-    axes[0, 1].set(
-        yscale="log", xlabel="steps of the new critic", ylabel="variance of the norm", title="batch to batch"
-    )
+    figure, (norm, variance) = draw(rows, ("ns_mean", "ns_variance"))
+    norm.set(yscale="log", ylabel="norm", title="gradient of −log D(G(z))")
+    variance.set(yscale="log", ylabel="variance of the norm", title="batch to batch")
     return figure

@@ -62,6 +62,7 @@ REMARKS = {
     "ac-gan": "sees labels",
     "began": "as good as untrained: its rates are 8e-5 for batches of 16 over hundreds of thousands of updates",
     "biggan": "sees labels; rates of 1e-3, `--n-critic 1`, see below; images/s beside other work",
+    "biggan-deep": "sees labels, and hardly heeds them yet; images/s beside other work",
     "cgan": "sees labels",
     "ct-gan": "200 generator updates: far from done; on points it has the weight for images (10), see above",
     "dragan": "on points no mode: the critic ends at or above 2 log 2, as if guessing, in nine of ten runs; see above",
@@ -77,7 +78,8 @@ REMARKS = {
     "sagan": "sees labels, and hardly heeds them yet: its class tables begin alike; images/s beside other work",
     "semi-gan": "sees 100 labels; feature matching serves its classifier more than its samples",
     "sngan-projection": "sees labels; `--n-critic 1 --lr 1e-3 --batch-size 32`, see below; images/s beside other work",
-    "unrolled": "one class: the critic wins, and the generator ascends the critic's own loss, which is flat then",
+    "unrolled": "one class: the critic wins, and the generator ascends the critic's own loss, which is flat then; "
+    "images/s beside other work",
     "vae": "blurred: the likelihood of pixels averages what it is unsure of",
     "wgan": "200 generator updates at 5e-5 with clipped weights: far from done",
     "wgan-gp": "200 generator updates: far from done",

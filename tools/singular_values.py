@@ -1,14 +1,15 @@
-"""Singular values of a healthy DCGAN and of one that is made to collapse; write ``results/singular_values.md``.
+"""Singular values of healthy runs and of runs made to collapse; write ``results/singular_values.md``.
 
     python tools/singular_values.py
 
-After Figure 3 and Section 4 of Brock et al. 2019 (arXiv:1809.11096), on networks without spectral normalisation. Runs
-that ended are not repeated.
+After Figure 3 and Section 4 of Brock et al. 2019 (arXiv:1809.11096): DCGAN, whose networks have no spectral
+normalisation, and BigGAN, whose both have. Runs that ended are not repeated.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -17,24 +18,32 @@ from tables import SCRATCH, Finished, machine, train_all
 from zerosum.runs.folder import RunFolder
 from zerosum.runs.log import rows_of
 
-STEPS, EVERY = 400, 1
-SMALL = ["--data", "fashion-mini", "--width", "32", "--kernel", "4", "--batch-size", "64"]
-RATES = {"healthy": "2e-4", "collapsing": "1e-1"}  # of both players
-HEAD = """# Singular values of a healthy and of a collapsing run
+STEPS = 400
+FASHION = ["--data", "fashion-mini", "--batch-size", "64", "--steps", str(STEPS), "--watch", "1"]
+DCGAN = ["dcgan", *FASHION, "--width", "32", "--kernel", "4", "--lr"]
+BIGGAN = ["biggan", *FASHION, "--width", "8", "--n-critic", "1"]
+HEALTHY, COLLAPSING = "dcgan-healthy", "dcgan-collapsing"
+RUNS = {
+    HEALTHY: [*DCGAN, "2e-4"],
+    COLLAPSING: [*DCGAN, "1e-1"],
+    "biggan-healthy": [*BIGGAN, "--g-lr", "1e-3", "--d-lr", "1e-3"],
+    "biggan-collapsing": [*BIGGAN, "--g-lr", "1e-2", "--d-lr", "1e-2"],
+}
+HEAD = """# Singular values of healthy and of collapsing runs
 
-`python tools/singular_values.py`. {machine}. DCGAN of width 32 on `fashion-mini`, batch 64, {steps} updates of each
-player, seed 0; learning rates 2e-4 (healthy) or 1e-1, 500 times that, which makes it collapse. After
-every update: the largest singular value of every weight; the first layers thick, deep ones pale. Growth: the greatest
-of them over the run, over the same layer's after the first healthy update (both runs begin with the same weights).
+`python tools/singular_values.py`. {machine}. `fashion-mini`, batch 64, {steps} updates of each player, seed 0. DCGAN of
+width 32 at learning rates of 2e-4 (healthy) and 1e-1, which makes it collapse; BigGAN of width 8, with spectral
+normalisation in both players and orthogonal regularisation in the generator, at 1e-3 and 1e-2. After every update: the
+largest singular value of every weight. Growth: the greatest of them over the run, over the same layer's after the first
+update of the healthy run of the same networks (both begin with the same weights). Critic's loss: the mean over the last
+100 updates; 0 is that of a critic that has won; one that has given up has 2 log 2 = 1.386 in DCGAN, 2 in BigGAN.
 
-With BigGAN (spectral norm in both players, orthogonal regularisation) a rate of 1e-2 kills the critic without a spike:
-its hinge loss stays at 2, and no singular value grows more than in the healthy run. Weights that are divided by their
-largest singular value have no gradient along themselves.
+![singular values of DCGAN](images/singular_values.png)
 
-![singular values](images/singular_values.png)
+DCGAN; the first layers thick, deep ones pale.
 
-| run | fd_fashion | classes | largest growth of a singular value | alarms |
-|---|---|---|---|---|
+| run | fd_fashion | classes | largest growth of a singular value | critic's loss | alarms |
+|---|---|---|---|---|---|
 """
 
 
@@ -52,7 +61,7 @@ def growth(rows: list[dict[str, Any]], base: dict[str, Any]) -> tuple[str, float
 def draw(path: Path) -> None:
     figure = Figure(figsize=(10, 7), dpi=110, layout="constrained")
     panels: Any = figure.subplots(2, 2, sharex=True, sharey="col")
-    for line, name in zip(panels, RATES, strict=True):
+    for line, name in zip(panels, (HEALTHY, COLLAPSING), strict=True):
         rows = history(name)
         steps = [row["step"] for row in rows]
         for panel, net in zip(line, "GD", strict=True):
@@ -68,19 +77,24 @@ def draw(path: Path) -> None:
 
 
 def line(name: str, run: Finished) -> str:
-    layer, times = growth(history(name), history("healthy")[0])
+    layer, times = growth(history(name), history(f"{name.partition('-')[0]}-healthy")[0])
     folder = RunFolder(SCRATCH / f"singular-{name}")
     alarms = "; ".join(f"{row['name']} (step {row['step']})" for row in rows_of(folder.alarms)) or "none"
     scores = f"{run.scores['fd_fashion'].value:.2f} | {run.scores['classes'].value:.0f}"
-    return f"| {name} | {scores} | {times:.1f} times ({layer}) | {alarms} |\n"
+    return f"| {name} | {scores} | {times:.1f} times ({layer}) | {critic_loss(name):.3f} | {alarms} |\n"
+
+
+def critic_loss(name: str) -> float:
+    """The mean of its adversarial loss over the rows of the last 100 updates."""
+    rows = [row for row in rows_of(RunFolder(SCRATCH / f"singular-{name}").metrics) if row["step"] > STEPS - 100]
+    return fmean(loss for row in rows for term, loss in row["losses"].items() if term.startswith("D/"))
 
 
 def main() -> None:
-    words = ["dcgan", *SMALL, "--steps", str(STEPS), "--watch", str(EVERY)]
-    runs = train_all({f"singular-{name}": [*words, "--lr", rate] for name, rate in RATES.items()})
+    runs = train_all({f"singular-{name}": words for name, words in RUNS.items()})
     draw(Path("results/images/singular_values.png"))
     text = HEAD.format(machine=machine(), steps=STEPS)
-    text += "".join(line(name, runs[f"singular-{name}"]) for name in RATES)
+    text += "".join(line(name, runs[f"singular-{name}"]) for name in RUNS)
     text += "\n" + "\n".join(f"- `{run.command}`" for run in runs.values()) + "\n"
     Path("results/singular_values.md").write_text(text)
     print(text)

@@ -78,5 +78,4 @@ def recipe(
         project={name: power_iteration(net) for name, net in nets.items()},
         average={"G": Average(warmed_up(ema))} if ema else {},
     )
-
     return Recipe((Phase(game, steps),), batch_size, *drawing(dim, classes))

@@ -19,8 +19,8 @@ are the settings of the papers or of WGAN-GP's published code, save one: Algorit
 Departures: generators upsample and convolve with 3x3 kernels in place of transposed convolutions, and all weights are
 He's rather than N(0, 0.02^2), which is meant for networks many times as wide.
 
-Scored by ``fd_fashion``, the Frechet distance in the features of the shipped classifier (not FID: other features,
-other scale), beside its floor, what real images score; and by how many of the ten classes are made.
+Scored by ``fd_fashion``, the Frechet distance in the features of the shipped classifier (not FID), beside its floor,
+what real images score; and by how many of the ten classes are made.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ from zerosum.theory.lab.drawing import panels
 QUICK = {"steps": 20, "width": 8, "batch": 16, "samples": 200, "mlp_units": 64, "resnet_depth": 14}
 DATA = "fashion-mini"
 SHOWN = 16  # samples of a sheet
+LEARNT = 40.0  # fd_fashion below which a pair counts as one that learns: half of what a single class scores
 LEAST = 100  # samples that are scored: more than the features have dimensions
 PATH_SHARE = 0.3  # of a residual block's path, beside its shortcut
 
@@ -370,7 +371,9 @@ def said(method: str, cells: Mapping[str, Cell]) -> str:
     lost = [kind for kind in cells if kind not in alive]
     parts = [f"{kind} {one['fd_fashion']:.2f} ({one['classes']:.0f})" for kind, one in alive.items()]
     parts += [f"diverged: {', '.join(lost)}"] if lost else []
-    return f"{METHODS[method].label}: fd_fashion and classes of ten: {', '.join(parts)}"
+    learnt = sum(one["fd_fashion"] < LEARNT for one in alive.values())
+    count = f"{learnt} of {len(cells)} learn (fd_fashion below {LEARNT:g})"
+    return f"{METHODS[method].label}: {count}; fd_fashion and classes of ten: {', '.join(parts)}"
 
 
 def draw(cells: Mapping[tuple[str, str], Cell], rows: Sequence[str], columns: Sequence[str]) -> Figure:

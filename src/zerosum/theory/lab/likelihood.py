@@ -143,7 +143,7 @@ def _draw(rows: list[dict[str, float]], bound: float) -> dict[str, Figure]:
     for one in axes.flat:
         one.set(xscale="log", xlabel="dimensions")
         one.legend(fontsize=8, loc="best")
-    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 300)
+    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 30_000)
     axes[0, 0].legend(fontsize=8, loc="upper left")
     axes[0, 2].legend(fontsize=8, loc="center right")
     return {"models": figure}

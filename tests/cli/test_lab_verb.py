@@ -37,6 +37,19 @@ def test_an_unknown_name_is_refused_with_the_nearest(capsys: pytest.CaptureFixtu
     assert "no experiment 'biliner'. Did you mean 'bilinear'?" in capsys.readouterr().err
 
 
+def test_what_is_done_elsewhere_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["lab", "truncation"]) == 1
+    assert "zerosum truncation RUN" in capsys.readouterr().err
+    main.run(["lab"])
+    said = capsys.readouterr().out
+    for name in ("truncation", "interpolation", "fid-vs-is"):
+        assert f"\n  {name}: " in said
+    root = Path(__file__).parents[2]
+    assert all((root / file).exists() for file in ("tools/disturbances.py", "results/disturbances.md"))
+    for verb in ("truncation", "interpolate"):
+        assert main.run([verb, "--help"]) == 0
+
+
 def test_one_experiment_leaves_numbers_figure_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "lab"
     words = ["lab", "bilinear", "--quick", "--lr", "0.2", "--out", str(out)]

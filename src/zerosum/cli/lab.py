@@ -25,6 +25,11 @@ Run the claims, figures and counter-examples of the field on the engine that tra
 figures (PNG) and one page of all results in a folder. Without a name: the list. `zerosum lab NAME --help` explains an
 experiment and its options.
 """
+ELSEWHERE = {  # what belongs here by its subject, and is done by something else
+    "truncation": "zerosum truncation RUN",
+    "interpolation": "zerosum interpolate RUN",
+    "fid-vs-is": "python tools/disturbances.py, in the repository; its results: results/disturbances.md",
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def run(argv: list[str]) -> int:
         width = max(map(len, lab.titles()))
         for name, title in lab.titles().items():
             print(f"{name:<{width}}  {title}")
+        print("\nElsewhere:", *(f"{name}: {where}" for name, where in ELSEWHERE.items()), sep="\n  ")
         print("\nzerosum lab NAME --help explains one; zerosum lab all --quick does all.")
         return 0
     name, *rest = argv
@@ -90,6 +96,8 @@ def _all(options: All) -> int:
 def _find(name: str) -> Experiment:
     from zerosum.theory import lab
 
+    if name in ELSEWHERE:
+        raise UsageError(f"{name} is done elsewhere: {ELSEWHERE[name]}")
     if name not in lab.titles():
         near = difflib.get_close_matches(name, (*lab.titles(), "all"), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -39,6 +39,16 @@ def test_wgan_gp_of_weight_one_stops_beside_the_equilibrium() -> None:
     assert abs(psi) < 1e-2
 
 
+def test_wgan_gp_of_small_weight_circles_for_ever() -> None:
+    from zerosum.theory.lab import dirac_gan
+
+    game, dynamics = dirac_gan.games(0.1, 0.3, 1.0)["WGAN-GP, weight 0.2"]
+    late = dirac_gan.path(game, dirac_gan.FAR, 800, dynamics)[400:]
+    for player in late.T:
+        assert (np.diff(np.sign(player)) != 0).sum() >= 4
+    assert np.abs(late[-200:]).max(0) == pytest.approx(np.abs(late[:200]).max(0), rel=0.01)
+
+
 def test_noise_pulls_the_critic_as_its_second_derivative_says() -> None:
     """With noise sigma the critic's own second derivative is 2 sigma^2 f''(0) = sigma^2 / 2 for f = log(1 + exp)."""
     from zerosum.theory.lab import dirac_gan

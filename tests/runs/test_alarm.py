@@ -172,13 +172,22 @@ def test_modes_are_judged_by_their_counts_and_other_scores_are_not() -> None:
     assert "mode 7 0.00%" in found.seen
     assert alarm.unbalanced([scores(1000, "fd_fashion", floor=0.0, other=9.0)], 1000) == []
     assert alarm.unbalanced([scores(1000, "modes")], 1000) == []
-    assert alarm.unbalanced([scores(1000, "modes", a=0.0, b=0.0)], 1000) == []  # no sample is near any mode
     assert alarm.unbalanced([], 1000) == []
+
+
+def test_samples_that_are_near_no_mode() -> None:
+    (found,) = alarm.unbalanced([scores(1000, "modes", a=0.0, b=9.0)], 1000)
+    assert (found.name, found.since) == ("no modes", 1000)
+    assert "9 of 1,000 samples are near one of 2 modes" in found.seen
+    assert alarm.unbalanced([scores(1000, "modes", a=0.0, b=10.0)], 1000) == [], "too few of them to tell shares"
 
 
 def test_too_few_samples_say_nothing_of_shares() -> None:
     assert alarm.unbalanced([scores(1000, "modes", a=19.0, b=0.0)], 1000) == []
-    assert len(alarm.unbalanced([scores(1000, "modes", a=20.0, b=0.0)], 1000)) == 1
+    modes = scores(1000, "modes", a=20.0, b=0.0)
+    assert [found.name for found in alarm.unbalanced([modes], 1000)] == ["missing modes"]
+    modes["score"]["protocol"]["samples"] = 19
+    assert alarm.unbalanced([modes], 1000) == []
     few = scores(1000, a=1.0, b=0.0)
     few["score"]["protocol"]["samples"] = 19
     assert alarm.unbalanced([few], 1000) == []

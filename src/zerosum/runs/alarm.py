@@ -23,6 +23,7 @@ SPREAD, VARIED = 0.25, 0.5  # of the real samples' deviation: below, samples loo
 REPEATED, RARE = 0.5, 0.1  # share of samples with a near-duplicate: above, few are made again and again; up to, few do
 PICTURES = 3  # in a row that must show either
 FAIR = 0.1  # of its fair share: below it, a class is missing
+ASTRAY = 0.01  # of all samples near any mode: below it, none is found
 EXPECTED = 10  # samples of each class, at least, if shares were fair: with fewer, one may be missing by chance
 SETTLED = 0.5  # of the run: pictures and scores from then on are judged, for many a run begins slowly
 YOUNG = 500  # steps in which no run is expected to make anything good
@@ -171,7 +172,17 @@ def unbalanced(scores: Sequence[Row], total: int) -> list[Finding]:
     score, step = judged[-1]["score"], int(judged[-1]["step"])
     counts = _counts(score)
     whole = math.fsum(counts.values())
-    if whole < EXPECTED * max(1, len(counts)):
+    samples = float(score["protocol"].get("samples", whole))
+    if not counts or samples < EXPECTED * len(counts):
+        return []
+    if whole < ASTRAY * samples:
+        advice = "train longer if samples still come nearer; otherwise another learning rate, or more critic updates"
+        return [
+            Finding(
+                "no modes", step, f"{whole:,.0f} of {samples:,.0f} samples are near one of {len(counts)} modes", advice
+            )
+        ]
+    if whole < EXPECTED * len(counts):
         return []
     missing = {name: count / whole for name, count in counts.items() if count < FAIR * whole / len(counts)}
     if not missing:

@@ -90,6 +90,7 @@ def draw(points: Sequence[Point], path: Path, title: str) -> None:
         panels[0].plot(recall, precision, marker="o", color="black")
         for point, x, y in zip(points, recall, precision, strict=True):
             panels[0].annotate(point.label, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
+        panels[0].margins(0.12)  # room for the thresholds beside the outermost points
         panels[0].set(xlabel=f"variety: {pair[1]}", ylabel=f"quality: {pair[0]}", title="the trade-off")
     places = range(len(points))
     for panel, name in zip(panels[trade:], names, strict=True):

@@ -55,7 +55,7 @@ img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
 .strip img.now { border-color: var(--s0); }
 .strip figcaption { font-size: .8rem; color: var(--soft); text-align: center; font-variant-numeric: tabular-nums; }
 .charts { margin-top: 1rem; display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
 .chart { margin: 0; padding: .8rem .9rem .5rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem; }
 .chart figcaption { font-weight: 600; }

@@ -139,6 +139,6 @@ def _draw(x: Array, d: Array, critic: Array, told: dict[str, Array], apart: floa
     axes[0, 0].legend(fontsize=7)
     for i, name in enumerate(("log(1 - D), trained", "-log D, trained", "minus the critic, trained")):
         axes[0, 1].plot(x, np.abs(told[name]), label=name, **line(i))
-    axes[0, 1].set(yscale="log", ylim=(1e-8, 50), xlabel="x", ylabel="|slope|", title="what the generator is told")
-    axes[0, 1].legend(fontsize=7, loc="center left", bbox_to_anchor=(0, 0.4))
+    axes[0, 1].set(yscale="log", ylim=(1e-8, 1e5), xlabel="x", ylabel="|slope|", title="what the generator is told")
+    axes[0, 1].legend(fontsize=7, loc="upper left")
     return figure

@@ -1,11 +1,15 @@
 """A new critic against a frozen generator: one objective's gradient vanishes, the other's grows and gets noisy."""
 
+import math
+import statistics
+from itertools import islice
+
 import pytest
 import torch
 
 from zerosum.core.game import Nets
 from zerosum.objectives import minimax
-from zerosum.theory.lab import unstable_gradient, vanishing_gradient
+from zerosum.theory.lab import frozen, training, unstable_gradient, vanishing_gradient
 from zerosum.theory.lab.base import Lab
 from zerosum.theory.lab.frozen import judged, trained
 
@@ -41,3 +45,45 @@ def test_the_norm_is_that_of_autograd_and_the_generator_stays() -> None:
     by_hand = sum(float(g.square().sum()) for g in grads) ** 0.5
     asked = gradient(game, "minimax", state, batch)[0]["G"].values()
     assert _norm(asked) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_ages_are_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "BATCH", 3_000)  # of 10,000 images: four updates see each of them
+    ages = trained(Lab(), data="fashion-mini", epochs=(0, 1), width=2)
+    assert list(ages) == [0, 1]
+    setup, state = ages[1]
+    step, expected, _ = next(islice(training.play(setup), 4, None))
+    assert step == 4
+    assert all(torch.equal(w, state.weights["G"][k]) for k, w in expected.weights["G"].items())
+    assert not torch.equal(state.weights["G"]["convs.0.weight"], ages[0][1].weights["G"]["convs.0.weight"])
+
+
+def test_what_is_told_of_some_batches_is_by_hand_and_on_batches_that_training_did_not_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from zerosum.core.game import gradient, start
+    from zerosum.runs.setup import Batches
+
+    positions = []
+
+    def seen(setup: object, position: int = 0) -> Batches:
+        positions.append(position)
+        return Batches(setup, position)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(frozen, "Batches", seen)
+    ((setup, state),) = trained(Lab(), data="fashion-mini", epochs=(0,), width=4).values()
+    row = next(frozen.gradients(Lab(), setup, state, steps=1, looks=1, repeats=3, label=""))
+    assert positions == [1_000_000]
+
+    fresh = training.prepare("dcgan", data="fashion-mini", seed=1, steps=1, width=4, kernel=4, batch_size=frozen.BATCH)
+    game, batches = judged(setup), list(islice(Batches(setup, 1_000_000), 3))
+    begun = start(training.game_of(fresh))
+    state = state._replace(
+        weights=state.weights | {"D": begun.weights["D"]}, buffers=state.buffers | {"D": begun.buffers["D"]}
+    )
+    norms = [
+        math.sqrt(sum(float(g.double().square().sum()) for g in gradient(game, "ns", state, b)[0]["G"].values()))
+        for b in batches
+    ]
+    assert row["ns_mean"] == pytest.approx(statistics.mean(norms), rel=1e-5)
+    assert row["ns_variance"] == pytest.approx(statistics.variance(norms), rel=1e-3)

@@ -207,12 +207,12 @@ def test_what_diverged_is_said_and_not_tried_again(tmp_path: Path, counted: list
     assert counted == ["WGAN (clipping)"]
 
 
-def test_a_method_is_said_to_learn_what_scores_below_the_threshold() -> None:
-    scores = {"baseline": (39.9, 8), "mlp": (40.1, 9), "tanh": (12.0, 10)}
+def test_pairs_that_make_half_of_the_classes_are_counted() -> None:
+    scores = {"baseline": (39.9, 5), "mlp": (40.1, 4), "tanh": (12.0, 10)}
     cells = {k: {"diverged": False, "fd_fashion": fd, "classes": n} for k, (fd, n) in scores.items()}
     said = lab.said("wgan", cells | {"gated": {"diverged": True, "fd_fashion": None, "classes": None}})
-    assert said.startswith("WGAN (clipping): 2 of 4 learn (fd_fashion below 40); ")
-    assert said.endswith("baseline 39.90 (8), mlp 40.10 (9), tanh 12.00 (10), diverged: gated")
+    assert said.startswith("WGAN (clipping): 2 of 4 make 5 classes or more; ")
+    assert said.endswith("baseline 39.90 (5), mlp 40.10 (4), tanh 12.00 (10), diverged: gated")
 
 
 def test_the_figure_has_a_panel_for_each_cell_in_the_order_of_rows_and_columns() -> None:

@@ -66,7 +66,7 @@ from zerosum.theory.lab.drawing import panels
 QUICK = {"steps": 20, "width": 8, "batch": 16, "samples": 200, "mlp_units": 64, "resnet_depth": 14}
 DATA = "fashion-mini"
 SHOWN = 16  # samples of a sheet
-LEARNT = 40.0  # fd_fashion below which a pair counts as one that learns: half of what a single class scores
+LEARNT = 5  # of the ten classes: a pair that makes so many counts as one that learns
 LEAST = 100  # samples that are scored: more than the features have dimensions
 PATH_SHARE = 0.3  # of a residual block's path, beside its shortcut
 
@@ -371,8 +371,8 @@ def said(method: str, cells: Mapping[str, Cell]) -> str:
     lost = [kind for kind in cells if kind not in alive]
     parts = [f"{kind} {one['fd_fashion']:.2f} ({one['classes']:.0f})" for kind, one in alive.items()]
     parts += [f"diverged: {', '.join(lost)}"] if lost else []
-    learnt = sum(one["fd_fashion"] < LEARNT for one in alive.values())
-    count = f"{learnt} of {len(cells)} learn (fd_fashion below {LEARNT:g})"
+    learnt = sum(one["classes"] >= LEARNT for one in alive.values())
+    count = f"{learnt} of {len(cells)} make {LEARNT} classes or more"
     return f"{METHODS[method].label}: {count}; fd_fashion and classes of ten: {', '.join(parts)}"
 
 

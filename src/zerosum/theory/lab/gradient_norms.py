@@ -7,9 +7,9 @@ where it is large it grows; no threshold is right for every depth. And the weigh
 of the allowed range, the penalty leaves them spread.
 
 Measured: that norm at every layer; by what factor it changes per layer on its way back (least squares on its
-logarithm); the share of weights at either end. Predicted for clipping at c: c sqrt(width / 2), for weights of -c and c
-in random order, of which ReLU lets half through. So 0.1 makes gradients die in layers of 64 and explode in layers of
-512.
+logarithm); the share of weights at either end. Predicted for clipping at c, where ReLU lets half of the units through:
+c sqrt(width / 2) for weights of -c and c in random order, c width / 2 for weights of one sign. So 0.01 makes gradients
+die in random layers of 512, and 0.1 makes them explode.
 """
 
 from __future__ import annotations
@@ -105,14 +105,19 @@ def experiment(lab: Lab, *, steps: int = 1_000, width: int = 512, noise: float =
         weights[name] = torch.cat([w.flatten() for k, w in trained.items() if "weight" in k]).numpy()
     factors = {name: factor(values) for name, values in found.items()}
     ends = {name: at_the_ends(weights[name], c) for name, c in zip(weights, THRESHOLDS, strict=False)}
-    predicted = {name: c * math.sqrt(width / 2) for name, c in zip(ends, THRESHOLDS, strict=True)}
+    predicted = {name: (c * math.sqrt(width / 2), c * width / 2) for name, c in zip(ends, THRESHOLDS, strict=True)}
     says = tuple(
         f"{name}: on its way back the gradient is multiplied by {value:.3g} a layer"
-        + (f", predicted {predicted[name]:.3g}; {ends[name]:.0%} of the weights are at an end" if name in ends else "")
+        + (_clipped(predicted[name], ends[name]) if name in ends else "")
         for name, value in factors.items()
     )
     numbers = {"norms": found, "factor_per_layer": factors, "predicted": predicted, "share_at_the_ends": ends}
     return Found(numbers, says, {"norms": _draw(found), "weights": _histograms(weights)})
+
+
+def _clipped(predicted: tuple[float, float], ends: float) -> str:
+    random, equal = predicted
+    return f", predicted {random:.3g} for random signs, {equal:.3g} for equal ones; {ends:.0%} of the weights at an end"
 
 
 def factor(values: Sequence[float]) -> float:
@@ -138,6 +143,7 @@ def _draw(found: Mapping[str, Sequence[float]]) -> Figure:
 def _histograms(weights: Mapping[str, np.ndarray]) -> Figure:
     figure, axes = panels(1, len(weights), width=2.5, height=2.4)
     for i, (panel, (name, values)) in enumerate(zip(axes[0], weights.items(), strict=True)):
-        panel.hist(values, bins=60, color=line(i)["color"])
+        reach = float(np.quantile(np.abs(values), 0.999))
+        panel.hist(values, bins=60, range=(-reach, reach), color=line(i)["color"])
         panel.set(xlabel="weight", yticks=[], title=name)
     return figure

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
+from zerosum.core.game import Loss, Nets
 from zerosum.data import load
 from zerosum.data.points import Points
 from zerosum.theory.lab import critic_landscape as lab
+from zerosum.theory.lab import gradient_norms
 from zerosum.theory.lab.base import Lab
 
 
@@ -35,6 +37,25 @@ def test_what_clipping_cannot_see() -> None:
         critic = lab.trained(lab.WAYS[name], data, noise=0.5, width=64, steps=300, lab=Lab(), label="")
         found[name] = lab.agreement(critic, data, 0.5, 0)
     assert found["DRAGAN"] > found["clipped at 0.01"] + 0.2
+
+
+@pytest.mark.parametrize(
+    ("loss", "weight"),
+    [(lab.penalised_loss, 0.1), (lab.dragan_loss, 0.1), (gradient_norms.penalised, 10), (lab.hinge_loss, None)],
+)
+def test_penalties_have_their_weights(loss: Loss, weight: float | None) -> None:
+    class Affine:
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ torch.tensor([3.0, 4.0])
+
+        frozen = __call__
+
+    class Two(Nets):
+        D = Affine()
+
+    batch = next(lab.draws(load("ring"), 0.5, 0))
+    said = loss(Two.__new__(Two), batch, {})
+    assert float(said.get("gp", torch.tensor(0.0))) == pytest.approx(16 * (weight or 0))  # (5 - 1)^2
 
 
 @pytest.mark.parametrize("name", lab.WAYS)

@@ -23,12 +23,16 @@ def test_the_saturating_gradient_vanishes() -> None:
     assert (first["step"], last["step"]) == (0, 140)
     assert last["minimax_mean"] < first["minimax_mean"] / 5
     assert last["accuracy"] > 0.99
+    drawn = [axes.lines[0].get_ydata() for axes in found.figures["norm"].axes]
+    assert [d[-1] for d in drawn] == [last["minimax_mean"], last["accuracy"]]
     assert last["critic_loss"] < first["critic_loss"]
 
 
 def test_the_gradient_of_minus_log_d_grows_in_mean_and_variance() -> None:
-    rows = unstable_gradient.experiment(Lab(seed=1), **SMALL).numbers["rows"][0]  # type: ignore[arg-type]
-    first, last = rows[0], rows[-1]
+    found = unstable_gradient.experiment(Lab(seed=1), **SMALL)  # type: ignore[arg-type]
+    first, last = found.numbers["rows"][0][0], found.numbers["rows"][0][-1]
+    drawn = [axes.lines[0].get_ydata() for axes in found.figures["norm"].axes]
+    assert [d[-1] for d in drawn] == [last["ns_mean"], last["ns_variance"]]
     assert last["ns_mean"] > 2 * first["ns_mean"]
     assert last["ns_variance"] > 4 * first["ns_variance"]
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zerosum.core.game import Loss, Nets
+from zerosum.core.game import Loss, Memory, Nets, Terms
 from zerosum.data import load
 from zerosum.data.points import Points
 from zerosum.theory.lab import critic_landscape as lab
@@ -56,6 +56,15 @@ def test_penalties_have_their_weights(loss: Loss, weight: float | None) -> None:
     batch = next(lab.draws(load("ring"), 0.5, 0))
     said = loss(Two.__new__(Two), batch, {})
     assert float(said.get("gp", torch.tensor(0.0))) == pytest.approx(16 * (weight or 0))  # (5 - 1)^2
+
+
+def test_a_critic_descends_the_loss_of_its_way() -> None:
+    def to_seven(n: Nets, b: lab.Batch, m: Memory) -> Terms:
+        return {"square": (n.D(b.x) - 7).square().mean()}
+
+    critic = lab.trained(lab.Way(to_seven), load("ring"), noise=0.5, width=16, steps=300, lab=Lab(), label="")
+    with torch.no_grad():
+        assert critic.D(load("ring").batch(0, 64, seed=9)[0]).numpy() == pytest.approx(7, abs=0.2)
 
 
 @pytest.mark.parametrize("name", lab.WAYS)

@@ -37,5 +37,7 @@ def test_judging_follows_the_training() -> None:
     assert [row["step"] for row in found] == [0, 10]
     assert math.isnan(found[0]["training"])
     setup = training.prepare("wgan-gp", data="ring", seed=0, steps=40, width=128)
-    _, _, said = next(islice(training.play(setup), 10, None))
+    _, state, said = next(islice(training.play(setup), 10, None))
+    real, _ = load("ring").batch(0, 30, seed=2)
+    assert found[1]["exact"] == pytest.approx(lab.distance(real, training.samples(setup, state, 1024)[:30]))
     assert found[1]["training"] == -float(said["D"]["w"])  # E D(x) - E D(G(z)), which the critic maximises

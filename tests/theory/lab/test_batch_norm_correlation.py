@@ -34,3 +34,6 @@ def test_a_function_of_its_own_latent_alone_has_no_dependence_and_the_mean_of_th
 
     assert lab.dependence(own, 50, 16, 10, 0, label="", lab=Lab()) == 0
     assert lab.dependence(noisy, 200, 16, 200, 0, label="", lab=Lab()) == pytest.approx(1, rel=0.15)
+    share = lab.dependence(noisy, 20, 16, 20, 0, label="", lab=Lab())
+    tripled = lab.dependence(lambda z: 3 * noisy(z), 20, 16, 20, 0, label="", lab=Lab())
+    assert tripled == pytest.approx(share)  # a share, whatever the scale

@@ -21,8 +21,8 @@ HEAD = """# The lab
 
 `python tools/lab_results.py` makes this page and all that is beside it: every experiment of `zerosum lab`, at its full
 size, seed 0, one thread. {machine}. `NAME.json` holds all numbers. The commands write the same figures elsewhere; on
-another machine the last digits differ. Times are of a machine that did other work as well, and
-of the last part only where an experiment was interrupted (`architectures`: 34 minutes in all, `random-architectures`: about 70).
+another machine the last digits differ. Times are of a machine that did other work as well, and of the last part only
+where an experiment was interrupted (`architectures` took 34 minutes in all, `random-architectures` about 70).
 `zerosum lab all --quick` takes 3 min 30 s on both cores of this machine, with nothing else running.
 
 Not reproduced at these budgets: that WGAN-GP trains networks which others do not. In `random-architectures`, after 300

@@ -18,7 +18,9 @@ def test_virtual_batch_norm_does_not_and_batch_norm_does_less_in_larger_batches(
 ) -> None:
     monkeypatch.setattr(lab, "SIZES", (8, 64))
     monkeypatch.setattr(lab, "SUBJECTS", 4)
-    found = lab.experiment(Lab(), companies=8, width=4, reference=8).numbers["dependence"]
+    numbers = lab.experiment(Lab(), companies=8, width=4, reference=8).numbers
+    assert numbers["predicted_one_layer"] == [1.5 / 8, 1.5 / 64]
+    found = numbers["dependence"]
     # The same function of the same latent: what is left is the order in which sums of other sizes are taken.
     assert found["DCGAN, virtual batch norm"] == pytest.approx([0, 0], abs=1e-9)
     small, large = found["DCGAN, batch norm"]

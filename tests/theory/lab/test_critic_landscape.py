@@ -58,6 +58,15 @@ def test_penalties_have_their_weights(loss: Loss, weight: float | None) -> None:
     assert float(said.get("gp", torch.tensor(0.0))) == pytest.approx(16 * (weight or 0))  # (5 - 1)^2
 
 
+def test_generated_samples_are_other_real_ones_plus_noise() -> None:
+    data = load("ring")
+    assert isinstance(data, Points)
+    still, moved = (next(lab.draws(data, noise, 0)) for noise in (0.0, 0.5))
+    assert torch.cdist(still.fake, data.modes).min(1).values.max() < 0.2
+    assert not torch.equal(still.fake, still.x)
+    assert float((moved.fake - still.fake).std()) == pytest.approx(0.5, rel=0.1)
+
+
 def test_a_critic_descends_the_loss_of_its_way() -> None:
     def to_seven(n: Nets, b: lab.Batch, m: Memory) -> Terms:
         return {"square": (n.D(b.x) - 7).square().mean()}

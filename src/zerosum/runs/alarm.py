@@ -177,11 +177,8 @@ def unbalanced(scores: Sequence[Row], total: int) -> list[Finding]:
         return []
     if whole < ASTRAY * samples:
         advice = "train longer if samples still come nearer; otherwise another learning rate, or more critic updates"
-        return [
-            Finding(
-                "no modes", step, f"{whole:,.0f} of {samples:,.0f} samples are near one of {len(counts)} modes", advice
-            )
-        ]
+        seen = f"{whole:,.0f} of {samples:,.0f} samples are near one of {len(counts)} modes"
+        return [Finding("no modes", step, seen, advice)]
     if whole < EXPECTED * len(counts):
         return []
     missing = {name: count / whole for name, count in counts.items() if count < FAIR * whole / len(counts)}

@@ -42,26 +42,13 @@ def trained(lab: Lab, *, data: str, epochs: Sequence[int], width: int) -> dict[i
 
 
 def by_age(
-    lab: Lab, *, data: str, epochs: Sequence[int], width: int, critic_steps: int, looks: int, repeats: int
+    lab: Lab, ages: Mapping[int, tuple[Setup, State]], *, steps: int, looks: int, repeats: int
 ) -> dict[int, list[Row]]:
-    """For a DCGAN frozen at several ages, what a new critic would tell it.
-
-    Args:
-        lab: the room.
-        data: real images.
-        epochs: ages of the generator, in passes over the images.
-        width: channels of both networks' outermost layers.
-        critic_steps: of the new critic.
-        looks: at how many moments the gradient is measured.
-        repeats: batches at each.
-
-    Returns:
-        age -> what ``gradients`` yields.
-    """
+    """What ``gradients`` yields of each age of a generator, as ``trained`` gives them."""
     rows = {}
-    for age, (setup, state) in trained(lab, data=data, epochs=epochs, width=width).items():
+    for age, (setup, state) in ages.items():
         label = f"a critic against {age} epochs"
-        rows[age] = list(gradients(lab, setup, state, steps=critic_steps, looks=looks, repeats=repeats, label=label))
+        rows[age] = list(gradients(lab, setup, state, steps=steps, looks=looks, repeats=repeats, label=label))
     return rows
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from zerosum.theory.lab.base import Found, Lab
-from zerosum.theory.lab.frozen import Row, by_age, draw
+from zerosum.theory.lab.frozen import Row, by_age, draw, trained
 
 QUICK = {"epochs": (0, 1), "width": 8, "critic_steps": 150, "looks": 12}
 
@@ -43,7 +43,8 @@ def experiment(
         looks: at how many moments the gradient is measured.
         repeats: batches at each.
     """
-    rows = by_age(lab, data=data, epochs=epochs, width=width, critic_steps=critic_steps, looks=looks, repeats=repeats)
+    ages = trained(lab, data=data, epochs=epochs, width=width)
+    rows = by_age(lab, ages, steps=critic_steps, looks=looks, repeats=repeats)
     says = tuple(_sentence(age, found) for age, found in rows.items())
     return Found({"data": data, "rows": rows}, says, {"norm": _draw(rows)})
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zerosum import catalogue
-from zerosum import recipe as recipes
+from zerosum import catalogue, registry
 from zerosum.catalogue import facts
 from zerosum.data import load
 
@@ -27,18 +26,18 @@ def test_pages_are_read_rightly(name: str, source: str, year: str, objective: st
     assert facts(name)[4:] == (objective, penalty)
 
 
-@pytest.mark.parametrize("name", sorted(set(recipes.names()) - {"custom"}))  # whose game is made elsewhere
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - {"custom"}))  # whose game is made elsewhere
 def test_players_are_those_of_the_game(name: str) -> None:
     torch.manual_seed(0)
-    small = {k: v for k, v in {"width": 8, "g_width": 8, "d_width": 8}.items() if k in recipes.arguments(name)}
-    game = recipes.find(name)(load("fashion-mini"), **small).phases[0].game
+    small = {k: v for k, v in {"width": 8, "g_width": 8, "d_width": 8}.items() if k in registry.arguments(name)}
+    game = registry.find(name)(load("fashion-mini"), **small).phases[0].game
     assert " x1" not in facts(name).players
     told = [part.split(" x") for part in facts(name).players.split(", ")]
     said = {who: int(count[0]) if count else 1 for who, *count in told}
     assert said == {who: player.steps for who, player in game.players.items()}
 
 
-@pytest.mark.parametrize("name", sorted(set(recipes.names()) - {"custom"}))
+@pytest.mark.parametrize("name", sorted(set(registry.names()) - {"custom"}))
 def test_every_page_names_its_authors(name: str) -> None:
     assert facts(name).source
     assert 1980 < int(facts(name).year) < 2030

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from zerosum import recipe
-from zerosum.cli.main import VERBS
-from zerosum.metrics.measures import MEASURES
-from zerosum.theory import lab
+from zerosum import lab, registry
+from zerosum.cli.main import verbs
+from zerosum.metrics.registry import measures
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ["notes.md", "errata.md"]
@@ -21,16 +20,16 @@ ENTRIES = [(page, entry) for page in PAGES for entry in CODE[page]]
 @pytest.mark.parametrize(("page", "entry"), [e for e in ENTRIES if e[1].startswith("zerosum ")])
 def test_commands_name_what_there_is(page: str, entry: str) -> None:
     _, verb, *rest = entry.split()
-    assert verb in VERBS
+    assert verb in verbs()
     if verb == "lab" and rest and rest[0] != "NAME":
         assert rest[0] in lab.titles()
     if verb in ("train", "recipes") and rest and rest[0] != "NAME":
-        assert rest[0] in recipe.names()
+        assert rest[0] in registry.names()
     if verb == "train":
-        known = {"--" + name.replace("_", "-") for name in recipe.arguments(rest[0])} if rest[0] != "NAME" else set()
+        known = {"--" + name.replace("_", "-") for name in registry.arguments(rest[0])} if rest[0] != "NAME" else set()
         assert {word for word in rest if word.startswith("--")} <= known | {"--data"}
     if verb == "eval":
-        assert rest[rest.index("--metrics") + 1] in MEASURES
+        assert rest[rest.index("--metrics") + 1] in measures()
 
 
 @pytest.mark.parametrize(("page", "entry"), [e for e in ENTRIES if e[1].startswith("zerosum.")])

@@ -1,36 +1,30 @@
-"""What every recipe is made of, read from its page, and what was measured of it; imports none of them.
+"""What every recipe is made of, read from the values on its page, and what it scored. No recipe is imported.
 
-The page is the only source: authors and year stand in its docstring, players in its ``Game``, objectives and penalties
-are what it imports. Figures are those of ``recipes/measured.json``, which ``tools/recipes_table.py`` writes.
+A page states ``ABOUT``; how often each player moves is in the defaults of the recipe's arguments. Scores come from
+``recipes/measured.json``, which ``tools/recipes_table.py`` writes.
 """
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zerosum import recipe as recipes
+from zerosum import registry
 
-FOLDER = Path(recipes.__file__).parent / "recipes"
-MEASURED = FOLDER / "measured.json"
-REGULARISERS = ("zerosum.penalties", "zerosum.constraints", "zerosum.data.noise")
-HELPERS = {"power_iteration", "chain", "in_float32", "wide"}  # imported beside a constraint, or to make one
-CITATION = re.compile(r"(?P<who>[A-Z][^.;:()]*?(?: et al\.)?),? (?P<year>(?:19|20)\d\d)\b")
+MEASURED = Path(__file__).parent / "recipes" / "measured.json"
 
 
 class Facts(NamedTuple):
-    """One recipe.
+    """What the page of a recipe says, as text.
 
     Attributes:
-        name: as users type it.
-        source: authors.
-        year: of publication; "" where there is none.
-        players: in turn order, with the number of their updates where it is not 1.
-        objective: names of the objectives that the page imports, or of the file it takes several from.
-        penalty: the same of penalties, constraints and noise.
+        name: Name that users type.
+        source: Authors of the publication.
+        year: Year of publication. "": there is none.
+        players: Players in turn order, with the number of their updates where it is not 1.
+        objective: Name of what the players minimise.
+        penalty: Name of what regularises the critic or the generator. "": nothing does.
     """
 
     name: str
@@ -42,54 +36,23 @@ class Facts(NamedTuple):
 
 
 def facts(name: str) -> Facts:
-    """What the page of the recipe ``name`` says."""
-    tree = ast.parse((FOLDER / f"{name.replace('-', '_')}.py").read_text())
-    # The title comes first: the citation is in what follows.
-    said = " ".join((ast.get_docstring(tree) or "").split()).partition(". ")[2]
-    cited = CITATION.search(said)
-    source, year = (cited["who"], cited["year"]) if cited else ("", "")
+    """What the page of the recipe ``name`` says.
+
+    Raises:
+        UsageError: There is no such recipe. The message names the nearest one.
+    """
+    page = registry.about(name)
+    updates = registry.defaults(name).get("n_critic", 1)
+    players = [f"{who} x{updates}" if who == "D" and updates != 1 else who for who in page.players]
     return Facts(
-        name, source, year, _players(tree), _imported(tree, ("zerosum.objectives",)), _imported(tree, REGULARISERS)
+        name, page.authors, str(page.year) if page.year else "", ", ".join(players), page.objective, page.penalty
     )
 
 
-def measured() -> dict[str, dict[str, Any]]:
-    """Figures by recipe and data, ``{recipe: {"fashion-mini": {...}, "ring": {...}, "grid": {...}}}``."""
-    found: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text())["recipes"] if MEASURED.exists() else {}
-    return found
+def figures() -> dict[str, dict[str, Any]]:
+    """What was measured, by recipe and data: ``{recipe: {"fashion-mini": {...}, "ring": {...}, "grid": {...}}}``."""
+    recipes: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text("utf-8"))["recipes"] if MEASURED.exists() else {}
+    return recipes
 
 
-def _imported(tree: ast.Module, packages: tuple[str, ...]) -> str:
-    names: list[str] = []
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(packages):
-            functions = [alias.name for alias in node.names if alias.name.islower() and alias.name not in HELPERS]
-            whole = len(functions) > 1 and str(node.module).count(".") > 1  # several from one file: its name says it
-            names += [str(node.module).rsplit(".", 1)[1]] if whole else functions
-    return ", ".join(dict.fromkeys(name.replace("_", "-") for name in names))
-
-
-def _players(tree: ast.Module) -> str:
-    defaults = _defaults(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict) and node.values and all(_is_player(value) for value in node.values):
-            return ", ".join(_player(key, value, defaults) for key, value in zip(node.keys, node.values, strict=True))
-    return ""
-
-
-def _is_player(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Player"
-
-
-def _player(key: ast.expr | None, value: ast.expr, defaults: dict[str, str]) -> str:
-    name = str(key.value) if isinstance(key, ast.Constant) else "?"
-    said = next((k.value for k in getattr(value, "keywords", ()) if k.arg == "steps"), ast.Constant(1))
-    steps = ast.unparse(said.orelse if isinstance(said, ast.IfExp) else said)  # a schedule is asked for, if at all
-    count = defaults.get(steps, steps)
-    return f"{name} x{count}" if count.isdigit() and count != "1" else name
-
-
-def _defaults(tree: ast.Module) -> dict[str, str]:
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "recipe")
-    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    return {argument.arg: ast.unparse(default) for argument, default in pairs if default is not None}
+measured = figures  # the earlier name, for tools/recipes_table.py and tests/test_catalogue.py

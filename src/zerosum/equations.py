@@ -1,8 +1,8 @@
-"""Where each published equation is in the code, read from docstrings; imports nothing that it reads.
+"""Where each published equation is in the code, read from docstrings. Nothing that is read is imported.
 
-A public function or class belongs here when the first or second paragraph of its docstring cites: it names a year or an
-arXiv number. So does a whole file, where only its own docstring does.
-``docs/EQUATIONS.md`` is made of this by ``python -m zerosum.equations``; a test fails when it is stale.
+A public function or class is listed when the first or second paragraph of its docstring cites a publication, which
+means that it names a year or an arXiv number. A whole file is listed where only its own docstring does.
+``python -m zerosum.equations`` writes ``docs/EQUATIONS.md`` from this, and a test fails when that page is out of date.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SOURCE = Path(__file__).parent
-# What is listed, in this order: parts of the package and what they hold.
+# What is listed, in this order: parts of the package, and what they contain.
 SECTIONS = {
     "recipes": "Systems",
     "objectives": "Objectives",
@@ -28,6 +28,8 @@ SECTIONS = {
     "latent": "Latent space",
     "metrics": "Measures",
     "theory": "Theory",
+    "lab": "Experiments",
+    "runs": "What is watched",
 }
 CITES = re.compile(r"arXiv:\d{4}\.\d{4,5}|\b(?:19[3-9]|20[0-3])\d\b")
 HEAD = """# Where is the equation?
@@ -42,17 +44,18 @@ class Equation(NamedTuple):
     """A piece of code that comes from a publication.
 
     Attributes:
-        section: part of the package, a key of ``SECTIONS``.
-        name: of the function, class or recipe.
-        said: in one line, what it is and whose: the first paragraph, and the sentence of the second that cites.
-        text: all of its docstring.
-        file: relative to the package.
-        line: where it is defined.
+        section: Part of the package, a key of ``SECTIONS``.
+        name: Name of the function, class or recipe.
+        summary: What it is and who published it, on one line: the first paragraph, and the sentence of the second
+            that cites.
+        text: Whole docstring.
+        file: Path of the file, relative to the package.
+        line: Number of the line on which it is defined.
     """
 
     section: str
     name: str
-    said: str
+    summary: str
     text: str
     file: str
     line: int
@@ -60,30 +63,30 @@ class Equation(NamedTuple):
 
 @cache
 def equations() -> tuple[Equation, ...]:
-    """All of them, in the order of sections, files and lines."""
+    """All equations, in the order of sections, files and lines."""
     return tuple(
-        found
+        equation
         for section in SECTIONS
         for file in sorted((SOURCE / section).rglob("*.py"))
         if not file.stem.startswith("_") or file.stem == "__init__"
-        for found in _of_file(section, file)
+        for equation in _equations_in(section, file)
     )
 
 
 def search(words: str) -> list[Equation]:
-    """Those that hold all the words: first those in whose name they are, then in the first paragraph, then anywhere.
+    """The equations that contain all the words: in their name first, then in their summary, then anywhere.
 
-    Words are compared without case; ``-`` and ``_`` are spaces. A word may be the beginning of a longer one.
+    Words are compared without case, and ``-`` and ``_`` count as spaces. A word may be the beginning of a longer one.
     """
-    wanted = _plain(words).split()
+    wanted = _simplify(words).split()
 
-    def holds(text: str) -> bool:
-        return all(re.search(rf"\b{re.escape(word)}", _plain(text)) for word in wanted)
+    def matches(text: str) -> bool:
+        return all(re.search(rf"\b{re.escape(word)}", _simplify(text)) for word in wanted)
 
-    found: list[Equation] = []
-    for read in (lambda e: e.name, lambda e: f"{e.name} {e.file} {e.said}", lambda e: f"{e.name} {e.file} {e.text}"):
-        found += [e for e in equations() if e not in found and holds(read(e))]
-    return found
+    hits: list[Equation] = []
+    for read in (lambda e: e.name, lambda e: f"{e.name} {e.file} {e.summary}", lambda e: f"{e.name} {e.file} {e.text}"):
+        hits += [e for e in equations() if e not in hits and matches(read(e))]
+    return hits
 
 
 def page() -> str:
@@ -97,29 +100,29 @@ def page() -> str:
 
 
 def _row(e: Equation) -> str:
-    said = e.said.replace("|", "\\|")
-    return f"| [`{e.name}`](../src/zerosum/{e.file}) | {said} |"
+    summary = e.summary.replace("|", "\\|")
+    return f"| [`{e.name}`](../src/zerosum/{e.file}) | {summary} |"
 
 
-def _of_file(section: str, file: Path) -> Iterator[Equation]:
-    tree = ast.parse(file.read_text())
+def _equations_in(section: str, file: Path) -> Iterator[Equation]:
+    tree = ast.parse(file.read_text("utf-8"))
     where = str(file.relative_to(SOURCE))
     if section == "recipes":
         if any(isinstance(node, ast.FunctionDef) and node.name == "recipe" for node in tree.body):
             text = ast.get_docstring(tree) or ""
-            yield Equation(section, file.stem.replace("_", "-"), _said(text), text, where, 1)
+            yield Equation(section, file.stem.replace("_", "-"), _summary(text), text, where, 1)
         return
     public = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")]
     texts = [(node, ast.get_docstring(node) or "") for node in public]
-    cited = [(node, text) for node, text in texts if CITES.search(_said(text))]
-    for node, text in cited:
-        yield Equation(section, f"{file.stem}.{node.name}", _said(text), text, where, node.lineno)
+    citing = [(node, text) for node, text in texts if CITES.search(_summary(text))]
+    for node, text in citing:
+        yield Equation(section, f"{file.stem}.{node.name}", _summary(text), text, where, node.lineno)
     whole = ast.get_docstring(tree) or ""
-    if not cited and CITES.search(_said(whole)):
-        yield Equation(section, file.stem, _said(whole), whole, where, 1)
+    if not citing and CITES.search(_summary(whole)):
+        yield Equation(section, file.stem, _summary(whole), whole, where, 1)
 
 
-def _said(text: str) -> str:
+def _summary(text: str) -> str:
     first, second, *_ = [" ".join(part.split()) for part in [*text.split("\n\n"), "", ""]]
     if CITES.search(first) or second.startswith(("Args:", "Attributes:")):
         return first
@@ -127,11 +130,11 @@ def _said(text: str) -> str:
     return " ".join([first, *[x for x in sentences if CITES.search(x)][:1]])
 
 
-def _plain(text: str) -> str:
+def _simplify(text: str) -> str:
     return re.sub(r"ies\b", "y", re.sub(r"[-_/.]", " ", text.lower()))
 
 
 if __name__ == "__main__":
     target = SOURCE.parents[1] / "docs" / "EQUATIONS.md"
-    target.write_text(page())
+    target.write_text(page(), "utf-8")
     print(f"{len(equations())} entries: {target}")

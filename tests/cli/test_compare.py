@@ -24,6 +24,22 @@ def test_a_table_of_means_over_seeds(zerosum, tmp_path: Path) -> None:
     ]
 
 
+def test_only_what_was_measured_as_the_newest_score_counts(zerosum, tmp_path: Path, image_run: Path) -> None:
+    few, many = {"samples": 10}, {"samples": 20}
+    a = scores_file(tmp_path / "a.jsonl", ("fid", 9.0, {**few, "seed": 0}), ("fid", 3.0, {**many, "seed": 1}))
+    rows = [(1, 5.0, {**many, "seed": 0}), (2, 7.0, {**many, "seed": 1})]  # after other steps, too
+    (image_run / "scores.jsonl").write_text(
+        "".join(
+            json.dumps({"step": step, "seconds": 1.0, "score": json.loads(Score("fid", value, protocol).to_json())})
+            + "\n"
+            for step, value, protocol in rows
+        )
+    )
+    said = zerosum("compare", a, image_run, "--metrics", "fid", "--out", tmp_path / "c.png")
+    assert said.code == 0
+    assert [line.split() for line in said.out.splitlines()[1:3]] == [["a.jsonl", "3"], [image_run.name, "7"]]
+
+
 def test_unlike_protocols_are_refused_with_the_differences(zerosum, tmp_path: Path) -> None:
     a = scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {"samples": 10, "ema": 0.0}))
     b = scores_file(tmp_path / "b.jsonl", ("fid", 5.0, {"samples": 20, "ema": 0.9}))
@@ -31,6 +47,7 @@ def test_unlike_protocols_are_refused_with_the_differences(zerosum, tmp_path: Pa
     assert said.code == 1
     assert "samples: 10 against 20" in said.err
     assert "ema: 0.0 against 0.9" in said.err
+    assert "allow this with --across ema,samples" in said.err
     assert zerosum("compare", a, b, "--across", "ema").code == 1
     allowed = zerosum("compare", a, b, "--across", "ema,samples")
     assert allowed.code == 0
@@ -55,7 +72,7 @@ def test_runs_have_curves(zerosum, image_run: Path, tmp_path: Path) -> None:
         (["a.jsonl", "none"], "none is not a run"),
         (["a.jsonl", "empty.jsonl"], "empty.jsonl has no scores yet"),
         (["a.jsonl", "c.jsonl"], "there is no score that all have (a.jsonl: fid; c.jsonl: kid)"),
-        (["a.jsonl", "a.jsonl", "--metrics", "kid"], "a.jsonl, a.jsonl has no score 'kid'; all have: fid"),
+        (["a.jsonl", "a.jsonl", "--metrics", "kid"], "there is no score 'kid' of a.jsonl, a.jsonl; all have: fid"),
         (["a.jsonl", "odd.jsonl"], "not a score"),
     ],
 )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.metrics.measures import MEASURES
+from zerosum.metrics.registry import measures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 
@@ -56,21 +56,21 @@ def test_files_of_another_size_are_resized_and_that_is_said(zerosum, runs, tmp_p
 def test_help_lists_the_measures(zerosum) -> None:
     said = zerosum("eval", "any", "--metrics", "help")
     assert said.code == 0
-    assert [line.split()[0] for line in said.out.splitlines()] == list(MEASURES)
+    assert [line.split()[0] for line in said.out.splitlines()] == list(measures())
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--metrics", "fid"], "name the real ones with --against"),
-        (["--against", "fashion-mini", "--repeats", "2"], "--repeats draws samples anew"),
+        (["--against", "fashion-mini", "--repeats", "2"], "--repeats draws new samples each time"),
         (["--against", "fashion-mini", "--metrics", "fdi"], "Did you mean 'fid'"),
         (["--against", "fashion-mini", "--features", "vgg"], "Did you mean 'vgg16'"),
         (["--against", "fashion-mini", "--features", "none.onnx"], "none.onnx"),
         (["--against", "fashion-mini", "--metrics", "copying"], "--held-out"),
         (["--against", "fashion-mini", "--count", "3"], "has 2 images, fewer than the 3"),
         (["--against", "ring"], "ring has no images"),
-        (["--against", "nowhere"], "There is no source 'nowhere'"),
+        (["--against", "nowhere"], "there is no source 'nowhere'"),
     ],
 )
 def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: str) -> None:
@@ -108,7 +108,7 @@ def test_training_computes_further_scores_with_the_same_code(zerosum, runs, tmp_
     ("metrics", "message"),
     [
         ("kidd", "--metrics: there is no measure 'kidd'. Did you mean 'kid'"),
-        ("copying", "--metrics copying needs held-out images"),
+        ("copying", "--metrics copying: needs held-out images"),
         ("intra-fid", "needs labelled data and a recipe that generates by label"),
     ],
 )

@@ -10,31 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sheets import cells, close, grey
 
 import zerosum as library
 from zerosum.cli.invert import load_images
+from zerosum.folder import RunFolder
 from zerosum.metrics.features.shipped import Shipped
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.pictures import to_pixels
 
 GAP = np.full((32, 32), 255)
-
-
-def cells(path: Path, rows: int, columns: int) -> np.ndarray:
-    """The images of a sheet of 32 x 32 images, which is drawn at twice its size: (rows, columns, 32, 32)."""
-    with Image.open(path) as image:
-        page = np.asarray(image)[::2, ::2]
-    assert page.shape == (rows * 34 + 2, columns * 34 + 2)
-    return page[2:, 2:].reshape(rows, 34, columns, 34).swapaxes(1, 2)[..., :32, :32].astype(int)
-
-
-def grey(images: torch.Tensor) -> np.ndarray:
-    return to_pixels(images)[..., 0].astype(int)
-
-
-def close(a: np.ndarray, b: np.ndarray) -> bool:
-    """To a grey level: batches of other sizes round otherwise."""
-    return a.shape == b.shape and bool(np.abs(a - b).max() <= 1)
 
 
 def test_arithmetic_shows_sources_means_and_the_result(zerosum, image_run: Path) -> None:
@@ -257,8 +240,8 @@ def test_features_can_be_matched_too(zerosum, image_run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["arithmetic", "--plus", "a", "--minus", "1", "--to", "2"], "--plus 'a': give numbers of samples"),
-        (["arithmetic", "--plus", "1", "--minus", "1,", "--to", "2"], "--minus '1,': give numbers"),
+        (["arithmetic", "--plus", "a", "--minus", "1", "--to", "2"], "--plus 'a': must be numbers of samples"),
+        (["arithmetic", "--plus", "1", "--minus", "1,", "--to", "2"], "--minus '1,': must be numbers"),
         (["arithmetic", "--plus", "1", "--minus", "1", "--to", "2", "--noise", "-1"], "--noise must be 0 or more"),
         (["arithmetic", "--plus", "1", "--minus", "1", "--to", "2", "--out", "x.gif"], "call it x.png"),
         (["directions", "--sample", "-1"], "--sample must be at least 0"),
@@ -267,11 +250,11 @@ def test_features_can_be_matched_too(zerosum, image_run: Path) -> None:
         (["directions", "--reach", "0"], "--reach must be above 0"),
         (["neighbours", "--count", "0"], "--count must be at least 1"),
         (["neighbours", "--k", "0"], "--k must be at least 1"),
-        (["neighbours", "--k", "81"], "--k 81: there are 80 training images"),
+        (["neighbours", "--k", "81"], "--k 81: there are only 80 training images"),
         (["neighbours", "--features", "shiped"], "Did you mean 'shipped'?"),
         (["invert"], "no image to invert"),
         (["invert", "none.png"], "none.png: cannot be read (No such file"),
-        (["invert", "text.png"], "text.png: is no image; PNG, JPEG"),
+        (["invert", "text.png"], "text.png: is not an image; PNG, JPEG"),
         (["invert", "text.png", "--steps", "0"], "--steps must be at least 1"),
         (["invert", "text.png", "--starts", "0"], "--starts must be at least 1"),
         (["invert", "text.png", "--lr", "0"], "--lr must be above 0"),
@@ -305,7 +288,7 @@ def test_completions_cannot_be_inverted(zerosum, runs, tmp_path: Path) -> None:
     Image.new("L", (32, 32)).save("grey.png")
     said = zerosum("invert", run, "grey.png")
     assert said.code == 1
-    assert "its generator takes images beside its latents" in said.err
+    assert "the generator takes images besides its latents" in said.err
     assert zerosum("arithmetic", run, "--plus", "0", "--minus", "1", "--to", "2,3", "--noise", "0").code == 0
     sampler = library.load(run)
     z, y = sampler.latents(0, 4)

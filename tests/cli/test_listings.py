@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.cli import doctor
 from zerosum.cli.recipes import arguments
 from zerosum.data import SOURCES
@@ -13,18 +13,18 @@ from zerosum.data import SOURCES
 def test_recipes_are_listed_with_their_papers(zerosum) -> None:
     said = zerosum("recipes")
     assert said.code == 0
-    for name in recipes.names():
+    for name in registry.names():
         assert f"\n{name} " in said.out
     (line,) = [line for line in said.out.splitlines() if line.startswith("wgan-gp ")]
     for part in ("Gulrajani et al. 2017", "D x5, G", "wasserstein", "wgan-gp"):
         assert part in line
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_recipe_s_page_shows_what_its_signature_says(zerosum, name: str) -> None:
-    source = Path(recipes.__file__).parent / "recipes" / f"{name.replace('-', '_')}.py"
-    said, texts = arguments(source)
-    known = recipes.arguments(name)
+    source = registry.RECIPES.folder / f"{name.replace('-', '_')}.py"
+    said, texts = arguments(registry.RECIPES.tree(name))
+    known = registry.arguments(name)
     assert said.keys() == known.keys()
     assert texts.keys() >= known.keys()
     for key, parameter in known.items():
@@ -32,7 +32,7 @@ def test_a_recipe_s_page_shows_what_its_signature_says(zerosum, name: str) -> No
         assert option == f"--{key.replace('_', '-')}"
         assert eval(default, {}) == parameter.default
     page = zerosum("recipes", name).out
-    assert recipes.describe(name) in page
+    assert registry.describe(name) in page
     assert str(source) in page
     assert all(option in page for option in said.values())
     assert all(texts[key].split()[-1] in page for key in said)

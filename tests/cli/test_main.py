@@ -4,18 +4,20 @@ import sys
 import pytest
 
 from zerosum import __version__
-from zerosum.cli.main import VERBS
+from zerosum.cli import main
+from zerosum.cli.main import as_option, verbs
+from zerosum.errors import CheckpointError, UsageError
 
 
 def test_help_lists_every_verb(zerosum) -> None:
     for words in ([], ["--help"], ["help"]):
         said = zerosum(*words)
         assert said.code == 0
-        assert all(f"\n  {verb} " in said.out for verb in VERBS)
+        assert all(f"\n  {verb} " in said.out for verb in verbs())
     assert zerosum("--version").out.strip() == __version__
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", list(verbs()))
 def test_every_verb_explains_itself(zerosum, verb: str) -> None:
     said = zerosum(verb, "--help")
     assert said.code == 0
@@ -85,3 +87,56 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         said = process.stderr.read()
         assert process.wait() == 0
     assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "argument", "shown"),
+    [
+        ("ema=2: must be below 1", "ema", "--ema 2: must be below 1"),
+        ("ema must be below 1, got 2", "ema", "--ema must be below 1, got 2"),
+        ("out=runs/a.b/c: already exists", "out", "--out runs/a.b/c: already exists"),
+        ("n_critic=0: must be at least 1", "n_critic", "--n-critic 0: must be at least 1"),
+        ("override=True accepts it", "override", "--override accepts it"),
+        ("accept it with override=True", "override", "accept it with --override"),
+        ("override=Trueish: no", "override", "--override Trueish: no"),
+        ("strict=False: no", "strict", "--strict False: no"),
+        ("size= is empty", "size", "--size is empty"),
+        ("out=: is empty", "out", "--out: is empty"),
+        ("metrics: there is no measure 'x'", "metrics", "--metrics: there is no measure 'x'"),
+        ("a schema=1 and ema=2", "ema", "a schema=1 and --ema 2"),
+        ("schema and ema", "ema", "schema and --ema"),
+        ("ema=2 is more than ema=1", "ema", "--ema 2 is more than ema=1"),
+        # What has a value is meant, wherever else the word stands.
+        (
+            "fid of across.jsonl differs; allow it with across=ema",
+            "across",
+            "fid of across.jsonl differs; allow it with --across ema",
+        ),
+        ("the run was started otherwise", "override", "the run was started otherwise"),
+        ("ema=2: must be below 1", None, "ema=2: must be below 1"),
+    ],
+)
+def test_an_argument_is_written_as_its_option(message: str, argument: str | None, shown: str) -> None:
+    assert as_option(message, argument) == shown
+
+
+def test_errors_for_users_are_one_line_and_others_are_bugs(zerosum, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(argv: list[str]) -> int:
+        raise errors.pop()
+
+    monkeypatch.setattr("zerosum.cli.report.run", fail)
+    errors: list[BaseException] = [CheckpointError("it is damaged"), UsageError("ema=2: no", argument="ema")]
+    assert zerosum("report", "x") == (1, "", "zerosum: --ema 2: no\n")
+    assert zerosum("report", "x") == (1, "", "zerosum: it is damaged\n")
+    errors.append(KeyboardInterrupt())
+    assert zerosum("report", "x") == (130, "", "interrupted\n")
+    errors.append(ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        zerosum("report", "x")
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["nonsense"], 2), (["report", "nowhere"], 1)])
+def test_the_program_ends_with_the_code_of_the_verb(words: list[str], code: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    assert ended.value.code == code

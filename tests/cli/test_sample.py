@@ -3,17 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from sheets import cells, grey, pixels
 
 import zerosum as library
-from zerosum.cli.common import OfSamples, _class_number
-from zerosum.runs.folder import RunFolder
+from zerosum.cli.common import SamplingOptions, _class_number
+from zerosum.folder import RunFolder
 from zerosum.runs.pictures import to_pixels
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def test_by_default_it_is_the_run_s_last_picture(zerosum, image_run: Path) -> None:
@@ -43,7 +38,7 @@ def test_folders_hold_one_file_each(zerosum, image_run: Path) -> None:
     assert all(np.array_equal(pixels(file), one) for file, one in zip(files, expected, strict=True))
     again = zerosum("sample", image_run, "--out", "folder")
     assert again.code == 1
-    assert "exists already" in again.err
+    assert "already exists" in again.err
 
 
 def test_points_are_drawn_or_kept_as_numbers(zerosum, point_run: Path) -> None:
@@ -56,7 +51,7 @@ def test_points_are_drawn_or_kept_as_numbers(zerosum, point_run: Path) -> None:
     assert (found.dtype, found.shape) == (np.float32, (70, 2))
     refused = zerosum("sample", point_run, "--out", "folder/")
     assert refused.code == 1
-    assert "points are no images" in refused.err
+    assert "points are not images" in refused.err
 
 
 def test_the_best_checkpoint_is_another(zerosum, image_run: Path) -> None:
@@ -79,7 +74,7 @@ def test_seeds_differ(zerosum, image_run: Path) -> None:
     ("words", "part"),
     [
         (["--count", 0], "--count must be at least 1, got 0"),
-        (["--out", "x.jpg"], "write FILE.png, FILE.npz, or a folder"),
+        (["--out", "x.jpg"], "must be FILE.png, FILE.npz, or a folder"),
         (["--count", 100_000], "too many images of 32 x 32 for one picture"),
         (["--device", "tpu9"], "not a device"),
         (["--out", "file/x.png"], "cannot be written"),
@@ -88,7 +83,7 @@ def test_seeds_differ(zerosum, image_run: Path) -> None:
         (["--truncation", 0], "--truncation must be above 0, got 0"),
         (["--truncation", "nan"], "--truncation must be above 0, got nan"),
         (["--standing", -1], "--standing must be at least 0, got -1"),
-        (["--classes", 3], "(dcgan) is not told a class; those of cgan"),
+        (["--classes", 3], "(dcgan) does not take a class; those of cgan"),
     ],
 )
 def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[object], part: str) -> None:
@@ -130,10 +125,8 @@ def test_each_class_is_a_column(zerosum, class_run: Path) -> None:
     path = class_run / "samples-class-bag-coat-2-seed5.png"
     assert (said.code, said.out) == (0, f"{path}\n")
     sampler = library.load(class_run).with_seed(5)
-    expected = to_pixels(sampler.generate(sampler.latents(0, 15)[0], torch.tensor([0, 1, 2] * 5)))[..., 0]
-    page = pixels(path)[::2, ::2]
-    assert page.shape == (5 * 34 + 2, 3 * 34 + 2)
-    shown = page[2:, 2:].reshape(5, 34, 3, 34).swapaxes(1, 2)[..., :32, :32].reshape(15, 32, 32)
+    expected = grey(sampler.generate(sampler.latents(0, 15)[0], torch.tensor([0, 1, 2] * 5)))
+    shown = cells(path, 5, 3).reshape(15, 32, 32)
     assert np.array_equal(shown, expected)
     assert np.abs(shown[0::3].mean(0) - shown[1::3].mean(0)).max() > 20  # classes differ
 
@@ -168,9 +161,10 @@ def test_a_name_goes_before_a_number() -> None:
 
 
 def test_names_of_files_say_what_is_in_them() -> None:
-    assert OfSamples("run").marks == ()
-    assert OfSamples("run", classes="T-shirt/top, 1", truncation=0.5).marks == ("class-T-shirt_top-1", "truncation0.5")
-    many = OfSamples("run", classes=",".join(map(str, range(1000))), standing=0)
+    assert SamplingOptions("run").marks == ()
+    some = SamplingOptions("run", classes="T-shirt/top, 1", truncation=0.5)
+    assert some.marks == ("class-T-shirt_top-1", "truncation0.5")
+    many = SamplingOptions("run", classes=",".join(map(str, range(1000))), standing=0)
     assert many.marks == ("class-0-1-2-3-4-5-994-more", "standing0")
 
 

@@ -10,7 +10,7 @@ import zerosum
 from zerosum.cli.main import run
 from zerosum.data import load
 from zerosum.metrics.score import Score
-from zerosum.runs.truncation import Point, table
+from zerosum.runs.truncation import TruncationPoint, table
 
 WORDS = ["--count", "80", "--standing", "2", "--metrics", "labels,fid", "--thresholds", "1.5,0.5"]
 
@@ -59,7 +59,7 @@ def test_small_thresholds_make_alike_images(trained: Path) -> None:
     ("words", "message"),
     [
         (["--thresholds", "0.5,0"], "--thresholds 0.5,0: each must be above 0"),
-        (["--thresholds", "0.5,much"], "must be numbers with commas between"),
+        (["--thresholds", "0.5,much"], "must be numbers separated by commas"),
         (["--count", "1"], "--count must be at least 2"),
         (["--standing", "-1"], "--standing must be at least 0"),
         (["--metrics", "pr,fidd"], "fidd"),
@@ -77,5 +77,7 @@ def test_a_threshold_that_no_latent_comes_within(trained: Path, capsys: pytest.C
 
 
 def test_the_table_by_hand() -> None:
-    points = [Point(t, {"precision": Score("precision", v, {}, {})}) for t, v in ((0.5, 0.91234), (None, 0.5))]
+    points = [
+        TruncationPoint(t, {"precision": Score("precision", v, {}, {})}) for t, v in ((0.5, 0.91234), (None, 0.5))
+    ]
     assert table(points) == "| threshold | precision |\n|---|---|\n| 0.5 | 0.912 |\n| none | 0.5 |\n"

@@ -23,9 +23,11 @@ def test_both_answers_are_linear_in_the_same_features(net: Any) -> None:
     critic: Any = auxiliary.Critic(net, 7).eval()
     nn.init.normal_(critic.classify.bias)
     x = torch.randn(6, 1, 32, 32)
-    source, classes = critic(x)
+    source, seen, classes = critic.judge(x)
     features = net.features(x)
     torch.testing.assert_close(source, net(x))
+    torch.testing.assert_close(critic(x), source)
+    torch.testing.assert_close(seen, features)
     torch.testing.assert_close(
         classes, torch.einsum("kf,bf->bk", critic.classify.weight, features) + critic.classify.bias
     )
@@ -40,7 +42,7 @@ def test_initial_weights_leave_all_classes_nearly_alike() -> None:
     assert critic.classify.weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert not critic.classify.bias.any()
     x, y = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
-    assert F.cross_entropy(critic(x)[1], y).item() == pytest.approx(math.log(10), abs=0.5)
+    assert F.cross_entropy(critic.judge(x).classes, y).item() == pytest.approx(math.log(10), abs=0.5)
 
 
 def test_the_class_layer_is_wrapped_as_the_others_are() -> None:

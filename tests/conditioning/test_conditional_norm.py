@@ -13,9 +13,9 @@ from zerosum.conditioning.adain import AdaIN, ClassAdaIN
 from zerosum.conditioning.batch_norm import ClassBatchNorm, VectorBatchNorm
 from zerosum.conditioning.embedding import SharedGenerator
 from zerosum.constraints import SpectralNorm, spectral_norm
-from zerosum.core.labels import rows, weights
 from zerosum.networks import dcgan, infogan, resnet
 from zerosum.networks.common import glorot_uniform, one_for_each, orthogonal
+from zerosum.networks.labels import rows, weights
 from zerosum.networks.layers import BatchNorm
 
 SHAPES = [(6, 4), (6, 4, 3, 5)]

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.conditioning.biggan import biggan_deep_pair, biggan_pair
 from zerosum.conditioning.embedding import HierarchicalGenerator, JoinedGenerator, SharedGenerator, chunk_of
 from zerosum.networks import biggan_deep
 from zerosum.networks.common import orthogonal
 from zerosum.networks.residual import UpBlock
-from zerosum.parts import biggan
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +83,8 @@ def conditions(generator: nn.Module, kind: type[nn.Module], z: Tensor, y: Tensor
 
 
 @pytest.mark.parametrize("level", range(4))
-def test_a_chunk_of_the_latent_reaches_its_block_alone(level: int) -> None:
-    generator = biggan.networks(32, 3, 5, latent=12, width=8, shared=4)["G"].eval()  # three blocks: chunks of 3
+def test_a_chunk_of_the_latent_reaches_only_its_block(level: int) -> None:
+    generator = biggan_pair(32, 3, 5, latent=12, width=8, shared=4)[0].eval()  # three blocks: chunks of 3
     z, y = torch.randn(2, 12), torch.tensor([0, 3])
     moved = z.clone()
     moved[:, 3 * level : 3 * (level + 1)] += 1
@@ -97,7 +97,7 @@ def test_a_chunk_of_the_latent_reaches_its_block_alone(level: int) -> None:
 
 
 def test_the_label_reaches_every_block_but_not_the_first_layer() -> None:
-    generator = biggan.networks(32, 3, 5, latent=12, width=8, shared=4)["G"].eval()
+    generator = biggan_pair(32, 3, 5, latent=12, width=8, shared=4)[0].eval()
     z, y = torch.randn(2, 12), torch.tensor([0, 3])
     before, after = (conditions(generator, UpBlock, z, labels) for labels in (y, y + 1))
     assert torch.equal(before[0], after[0])
@@ -107,7 +107,7 @@ def test_the_label_reaches_every_block_but_not_the_first_layer() -> None:
 
 
 def test_in_the_deep_generator_all_of_both_goes_everywhere() -> None:
-    generator = biggan.deep_networks(32, 3, 5, latent=6, width=8, shared=4)["G"].eval()
+    generator = biggan_deep_pair(32, 3, 5, latent=6, width=8, shared=4)[0].eval()
     z, y = torch.randn(2, 6), torch.tensor([0, 3])
     expected = torch.cat([z, generator.embedding.weight[y]], 1)  # type: ignore[union-attr,index]
     seen = conditions(generator, biggan_deep.UpBottleneck, z, y)
@@ -117,11 +117,11 @@ def test_in_the_deep_generator_all_of_both_goes_everywhere() -> None:
 
 def test_without_chunks_the_blocks_get_the_embedding_or_the_label() -> None:
     z, y = torch.randn(2, 10), torch.tensor([0, 3])
-    shared = biggan.networks(32, 3, 5, latent=10, width=8, shared=4, hierarchical=False)["G"].eval()
+    shared = biggan_pair(32, 3, 5, latent=10, width=8, shared=4, hierarchical=False)[0].eval()
     first, *others = conditions(shared, UpBlock, z, y)
     assert torch.equal(first, z)
     assert all(torch.equal(c, shared.embedding.weight[y]) for c in others)  # type: ignore[union-attr,index]
-    tables = biggan.networks(32, 3, 5, latent=10, width=8, shared=0, hierarchical=False)["G"].eval()
+    tables = biggan_pair(32, 3, 5, latent=10, width=8, shared=0, hierarchical=False)[0].eval()
     seen: list[Tensor] = []
     for block in tables.blocks:  # type: ignore[union-attr]
         block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
-from zerosum.constraints import SpectralNorm, chain, clip, power_iteration, spectral_norm
+from zerosum.constraints import SpectralNorm, clip, power_iteration, spectral_norm
 from zerosum.networks import resnet
 
 Tensors = dict[str, Tensor]
@@ -168,8 +168,3 @@ def test_clip_by_hand():
     for c in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="above 0"):
             clip(c)
-
-
-def test_chain_applies_in_order():
-    found, _ = chain(lambda w, b: ({"a": w["a"] * 3}, b), clip(2.0))({"a": torch.tensor([1.0, 0.5])}, {})
-    assert torch.equal(found["a"], torch.tensor([2.0, 1.5]))

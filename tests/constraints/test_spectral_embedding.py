@@ -18,9 +18,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from zerosum.conditioning import biggan
 from zerosum.constraints import SpectralNorm, power_iteration, spectral_norm
 from zerosum.networks import resnet
-from zerosum.parts import biggan
 from zerosum.recipes import sagan, sngan_projection
 
 
@@ -82,9 +82,9 @@ SMALL = {"latent": 8, "width": 8, "shared": 4}
 NETWORKS = {
     "sngan-projection": lambda: sngan_projection.networks(32, 1, 3, latent=8, g_width=8, d_width=8),
     "sagan": lambda: sagan.networks(32, 1, 3, latent=8, g_width=8, d_width=8, attention=(16,)),
-    "biggan": lambda: biggan.networks(32, 1, 3, **SMALL),  # type: ignore[arg-type]
-    "biggan, unshared": lambda: biggan.networks(32, 1, 3, latent=8, width=8, shared=0, hierarchical=False),
-    "biggan-deep": lambda: biggan.deep_networks(32, 1, 3, **SMALL),  # type: ignore[arg-type]
+    "biggan": lambda: biggan.biggan_pair(32, 1, 3, **SMALL),  # type: ignore[arg-type]
+    "biggan, unshared": lambda: biggan.biggan_pair(32, 1, 3, latent=8, width=8, shared=0, hierarchical=False),
+    "biggan-deep": lambda: biggan.biggan_deep_pair(32, 1, 3, **SMALL),  # type: ignore[arg-type]
 }
 # Of the generators: 1 linear, 3 blocks of 3 (and 2 norms of 2 linear layers), attention's 4, the last.
 # Of the critics: 3 of the first block, 3 + 2 + 2 of the others, attention's 4, the head and the embedding.
@@ -100,7 +100,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_all_matrices_are_normalised_but_tables_of_the_generator(name: str) -> None:
-    nets = NETWORKS[name]()
+    nets = dict(zip("GD", NETWORKS[name](), strict=True))
     assert tuple(len(normalised(nets[who])) for who in "GD") == LAYERS[name]
     for who, net in nets.items():
         if (name, who) == ("sngan-projection", "G"):
@@ -115,7 +115,7 @@ def test_all_matrices_are_normalised_but_tables_of_the_generator(name: str) -> N
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_normalised_layer_is_1_lipschitz_as_the_map_of_its_matrix(name: str) -> None:
-    for net in NETWORKS[name]().values():
+    for net in NETWORKS[name]():
         for weight in net.parameters():  # far from where they began
             if weight.dim() > 1:
                 nn.init.normal_(weight, 0, 3)

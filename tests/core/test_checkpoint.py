@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zerosum.core import checkpoint
-from zerosum.core.checkpoint import CheckpointError, flatten, load, load_meta, save
+from zerosum.core.checkpoint import flatten, load, load_meta, save
 from zerosum.core.ema import Average
 from zerosum.core.game import Game, Player, start
 from zerosum.core.optim import adam
 from zerosum.core.train import train
+from zerosum.errors import CheckpointError
 
 
 def tree(fill: float = 1.0) -> dict[str, Any]:
@@ -284,7 +285,9 @@ def test_newer_schemas(tmp_path: Path):
     save(tmp_path / "a", tree(), {})
     file = tmp_path / "a" / "meta.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"schema": 2}))
-    with pytest.raises(CheckpointError, match=r"/a has schema 2, this zerosum reads up to 1: update zerosum"):
+    with pytest.raises(
+        CheckpointError, match=r"/a/meta.json has schema 2, and this zerosum reads up to 1 .update zerosum."
+    ):
         load(tmp_path / "a", tree())
 
 

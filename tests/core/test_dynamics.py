@@ -202,7 +202,7 @@ def test_updates_that_vary_mean_nothing_where_all_move_at_once():
 
 def test_extragradient_moves_from_where_it_was_along_the_slope_ahead():
     game = bilinear(adam(ETA))
-    ((run, _, _),) = extragradient(game)
+    ((run, _),) = extragradient(game)
     state, said = run(start(game), None)
     assert state.opt["X"]["t"].item() == 1, "the look ahead is no update"
     ahead = 0.5 + ETA  # Adam's first step has length eta

@@ -340,6 +340,30 @@ def test_under_autocast_networks_are_in_bfloat16_and_penalties_in_float32():
     assert said["w"].item() != pytest.approx(exact, abs=1e-6), "this was not computed in bfloat16"
 
 
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
+def test_in_either_precision_the_tape_gives_the_gradient_and_imagination_the_update(autocast: torch.dtype | None):
+    nets, b, eps = networks(), batch(), torch.rand(8)
+
+    def critic(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        fake = n.G(b.z)
+        return {"gp": wgan_gp(n.D, b.x, fake, eps), "w": n.D(fake).mean() - n.D(b.x).mean()}
+
+    def generator(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
+        ahead = n.after("D", 1).D
+        n.note(**{k.replace(".", "_"): w for k, w in ahead.weights.items()})
+        return {"w": -ahead(n.G(b.z)).mean()}
+
+    game = gan(nets, critic, generator, autocast=autocast)
+    state = start(game)
+    grads, _, _ = gradient(game, "D", state, b)
+    taped, _, _ = gradient(game, "D", state, b, differentiable=False)
+    torch.testing.assert_close(taped, grads, rtol=1e-5, atol=1e-6)
+    _, said, _ = gradient(game, "G", state, b)
+    after, _ = play(game, "D", state, b)
+    for name, weight in after.weights["D"].items():
+        torch.testing.assert_close(said[name.replace(".", "_")], weight, rtol=1e-5, atol=1e-6)
+
+
 def test_notes_are_heard_but_not_minimised():
     nets, b = networks(), batch()
 

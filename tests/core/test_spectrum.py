@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.core.random import generator
-from zerosum.core.spectrum import (
+from zerosum.runs.spectrum import (
     AGAIN,
     BLOCK,
     FIRST,

@@ -16,7 +16,8 @@ from zerosum.core.ema import Average
 from zerosum.core.game import Game, Nets, Player, State, start
 from zerosum.core.optim import adam, sgd
 from zerosum.core.random import generator
-from zerosum.core.train import NonFiniteLoss, train
+from zerosum.core.train import train
+from zerosum.errors import NonFiniteLoss
 from zerosum.penalties import wgan_gp
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zerosum.data import Images, load
+
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,3 +40,15 @@ def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(seed=i))
     return tmp_path / "pets"
+
+
+@pytest.fixture(scope="session")
+def load_images() -> Callable[..., Images]:
+    """``load_images(source, **options)``: what ``load`` gives for a source of images."""
+
+    def loaded(source: str, **options: Any) -> Images:
+        data = load(source, **options)
+        assert isinstance(data, Images)
+        return data
+
+    return loaded

@@ -9,15 +9,15 @@ import pytest
 
 from zerosum.data import DataError, Images
 from zerosum.data import archive as archiving
-from zerosum.data import load as load_any
 
 Png = Callable[..., bytes]
+Load = Callable[..., Images]
 
 
-def load(path: Path, **options: object) -> Images:
-    data = load_any(f"zip:{path}", **{"size": 8, **options})  # type: ignore[arg-type]
-    assert isinstance(data, Images)
-    return data
+@pytest.fixture
+def load(load_images: Load) -> Load:
+    """``load(path, **options)``: the images at a path, 8 x 8 unless asked otherwise."""
+    return lambda path, **options: load_images(f"zip:{path}", **{"size": 8, **options})
 
 
 def pack(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -28,36 +28,38 @@ def pack(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLAT
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_of_a_folder_is_that_folder(folder: Path, tmp_path: Path, method: int) -> None:
+def test_a_zip_of_a_folder_is_that_folder(
+    folder: Path, tmp_path: Path, method: int, load: Load, load_images: Load
+) -> None:
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}
-    plain = load_any(f"folder:{folder}", size=8)
+    plain = load_images(f"folder:{folder}", size=8)
     assert load(pack(tmp_path / "a.zip", files, method)).fingerprint == plain.fingerprint
     wrapped = {f"pets/{name}": content for name, content in files.items()} | {"__MACOSX/pets/cat/1.png": b"x"}
     data = load(pack(tmp_path / "b.zip", wrapped, method))
     assert data.fingerprint == plain.fingerprint
-    assert data.notes == ("1 file that is hidden or no image was ignored (1 hidden).",)
+    assert data.notes == ("1 file that is hidden or not an image was ignored (1 hidden)",)
 
 
-def test_another_archive_of_the_same_name_is_decoded_anew(tmp_path: Path, png: Png) -> None:
+def test_another_archive_of_the_same_name_is_decoded_anew(tmp_path: Path, png: Png, load: Load) -> None:
     first = load(pack(tmp_path / "a.zip", {"1.png": png(seed=1)})).fingerprint
     assert load(pack(tmp_path / "a.zip", {"1.png": png(seed=2)})).fingerprint != first
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png", "..\\evil.png"])
-def test_names_that_lead_out_refuse_the_whole_archive(tmp_path: Path, png: Png, name: str) -> None:
+def test_names_that_lead_out_refuse_the_whole_archive(tmp_path: Path, png: Png, name: str, load: Load) -> None:
     path = pack(tmp_path / "a.zip", {"good.png": png(), name: png()})
     with pytest.raises(DataError, match=r"refused because of its member .*evil.*leads out") as caught:
         load(path)
     assert repr(name) in str(caught.value)
 
 
-def test_names_with_dots_are_no_crime(tmp_path: Path, png: Png) -> None:
+def test_names_with_dots_are_no_crime(tmp_path: Path, png: Png, load: Load) -> None:
     assert (
         load(pack(tmp_path / "a.zip", {"a..b.png": png(), "x...png": png(seed=1), "./c.png": png(seed=2)})).count == 3
     )
 
 
-def test_symbolic_links_refuse_the_whole_archive(tmp_path: Path, png: Png) -> None:
+def test_symbolic_links_refuse_the_whole_archive(tmp_path: Path, png: Png, load: Load) -> None:
     link = zipfile.ZipInfo("link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -67,7 +69,7 @@ def test_symbolic_links_refuse_the_whole_archive(tmp_path: Path, png: Png) -> No
         load(tmp_path / "a.zip")
 
 
-def test_encrypted_members_are_named(tmp_path: Path, png: Png) -> None:
+def test_encrypted_members_are_named(tmp_path: Path, png: Png, load: Load) -> None:
     content = bytearray(pack(tmp_path / "a.zip", {"secret.png": png()}).read_bytes())
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(signature) + flags] |= 1
@@ -76,7 +78,9 @@ def test_encrypted_members_are_named(tmp_path: Path, png: Png) -> None:
         load(tmp_path / "a.zip")
 
 
-def test_a_member_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_unpacks_to_too_much_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load
+) -> None:
     monkeypatch.setattr(archiving, "MAX_MEMBER", 1 << 20)
     path = pack(tmp_path / "a.zip", {"bomb.bmp": bytes(2 << 20), "huge.txt": bytes(2 << 20)})
     assert path.stat().st_size < 1 << 14
@@ -86,7 +90,7 @@ def test_a_member_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path, mon
 
 @pytest.mark.parametrize(("declared", "damaged"), [(10, True), (300, False)])
 def test_a_member_that_lies_about_its_size_is_read_no_further(
-    tmp_path: Path, png: Png, declared: int, damaged: bool
+    tmp_path: Path, png: Png, declared: int, damaged: bool, load: Load
 ) -> None:
     true = png()
     content = bytearray(pack(tmp_path / "a.zip", {"liar.png": true, "z.png": png(seed=1)}).read_bytes())
@@ -101,7 +105,7 @@ def test_a_member_that_lies_about_its_size_is_read_no_further(
     assert len(data.notes) == damaged
 
 
-def test_a_damaged_member_is_skipped_and_named(tmp_path: Path, png: Png) -> None:
+def test_a_damaged_member_is_skipped_and_named(tmp_path: Path, png: Png, load: Load) -> None:
     content = bytearray(
         pack(tmp_path / "a.zip", {"a.png": png(), "b.png": png(seed=1)}, zipfile.ZIP_STORED).read_bytes()
     )
@@ -114,7 +118,7 @@ def test_a_damaged_member_is_skipped_and_named(tmp_path: Path, png: Png) -> None
         load(tmp_path / "a.zip", strict=True)
 
 
-def test_two_members_of_one_name_are_refused(tmp_path: Path, png: Png) -> None:
+def test_two_members_of_one_name_are_refused(tmp_path: Path, png: Png, load: Load) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.png", png())
         with pytest.warns(UserWarning, match="Duplicate"):
@@ -124,20 +128,20 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path, png: Png) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and then nothing", b"Rar!\x1a\x07\x00"])
-def test_other_files_are_not_zip_files(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_not_zip_files(tmp_path: Path, content: bytes, load: Load) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(DataError, match="is not a zip file"):
         load(tmp_path / "a.zip")
 
 
-def test_a_zip_cut_short_is_told(tmp_path: Path, png: Png) -> None:
+def test_a_zip_cut_short_is_told(tmp_path: Path, png: Png, load: Load) -> None:
     content = pack(tmp_path / "a.zip", {"a.png": png()}).read_bytes()
     (tmp_path / "a.zip").write_bytes(content[:-30])
     with pytest.raises(DataError, match="not a zip file, or is cut short"):
         load(tmp_path / "a.zip")
 
 
-def test_folders_missing_files_and_empty_archives(tmp_path: Path) -> None:
+def test_folders_missing_files_and_empty_archives(tmp_path: Path, load: Load) -> None:
     with pytest.raises(DataError, match=r"is a folder\. Write folder:"):
         load(tmp_path)
     pack(tmp_path / "photos.zip", {"README.txt": b"x"})
@@ -147,7 +151,7 @@ def test_folders_missing_files_and_empty_archives(tmp_path: Path) -> None:
         load(tmp_path / "photo.zip")
 
 
-def test_nothing_is_extracted(tmp_path: Path, png: Png, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_extracted(tmp_path: Path, png: Png, monkeypatch: pytest.MonkeyPatch, load: Load) -> None:
     monkeypatch.setattr(zipfile.ZipFile, "extract", lambda *_: pytest.fail("extracted"))
     monkeypatch.setattr(zipfile.ZipFile, "_extract_member", lambda *_: pytest.fail("extracted"))
     out = io.BytesIO()

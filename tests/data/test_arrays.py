@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,18 @@ from zerosum.data.ask import Ask
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
 ASK = Ask("npz:x")
+Load = Callable[..., Images]
 
 
-def load(tmp_path: Path, *arrays: np.ndarray, options: dict[str, object] | None = None, **named: np.ndarray) -> Images:
-    np.savez(tmp_path / "x.npz", *arrays, **named)
-    data = load_any(f"npz:{tmp_path / 'x.npz'}", **(options or {}))  # type: ignore[arg-type]
-    assert isinstance(data, Images)
-    return data
+@pytest.fixture
+def load(tmp_path: Path, load_images: Load) -> Load:
+    """``load(*arrays, options={}, **named)``: the images of an ``.npz`` file of these arrays."""
+
+    def saved(*arrays: np.ndarray, options: dict[str, object] | None = None, **named: np.ndarray) -> Images:
+        np.savez(tmp_path / "x.npz", *arrays, **named)
+        return load_images(f"npz:{tmp_path / 'x.npz'}", **(options or {}))
+
+    return saved
 
 
 @pytest.mark.parametrize(
@@ -34,30 +40,30 @@ def load(tmp_path: Path, *arrays: np.ndarray, options: dict[str, object] | None 
     ],
     ids=["NHWC", "NCHW", "[0,1]", "[-1,1]", "int64"],
 )
-def test_every_layout_and_range_gives_the_same_pixels(tmp_path: Path, images: np.ndarray) -> None:
-    np.testing.assert_array_equal(load(tmp_path, images=images).pixels, PIXELS)
-    np.testing.assert_array_equal(load(tmp_path, images).pixels, PIXELS)
+def test_every_layout_and_range_gives_the_same_pixels(images: np.ndarray, load: Load) -> None:
+    np.testing.assert_array_equal(load(images=images).pixels, PIXELS)
+    np.testing.assert_array_equal(load(images).pixels, PIXELS)
 
 
-def test_grey_images_need_no_channel_axis(tmp_path: Path) -> None:
+def test_grey_images_need_no_channel_axis(load: Load) -> None:
     for images in (PIXELS[..., 0], PIXELS[..., :1], PIXELS[:, None, :, :, 0]):
-        data = load(tmp_path, images=images)
+        data = load(images=images)
         np.testing.assert_array_equal(data.pixels[..., 0], PIXELS[..., 0])
         assert data.shape == (1, 6, 6)
-    assert load(tmp_path, images=PIXELS[..., 0] > 100).pixels.max() == 255
+    assert load(images=PIXELS[..., 0] > 100).pixels.max() == 255
 
 
-def test_what_was_assumed_about_floats_is_noted(tmp_path: Path) -> None:
-    assert load(tmp_path, images=PIXELS / 255).notes == ("Values were taken to lie in [0, 1].",)
-    assert load(tmp_path, images=PIXELS / 127.5 - 1).notes == ("Values were taken to lie in [-1, 1].",)
+def test_what_was_assumed_about_floats_is_noted(load: Load) -> None:
+    assert load(images=PIXELS / 255).notes == ("values were taken to lie in [0, 1]",)
+    assert load(images=PIXELS / 127.5 - 1).notes == ("values were taken to lie in [-1, 1]",)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_none_are_refused_by_index(tmp_path: Path, value: float) -> None:
+def test_numbers_that_are_none_are_refused_by_index(value: float, load: Load) -> None:
     images = PIXELS / 255
     images[3, 1, 2, 0] = value
     with pytest.raises(DataError, match=r"image 3 holds NaN or infinity \(1 of 5"):
-        load(tmp_path, images=images)
+        load(images=images)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,9 @@ def test_numbers_that_are_none_are_refused_by_index(tmp_path: Path, value: float
         (np.zeros((2, 2, 2, 1), np.complex64), "complex64"),
     ],
 )
-def test_arrays_that_are_no_images_are_refused(tmp_path: Path, images: np.ndarray, message: str) -> None:
+def test_arrays_that_are_no_images_are_refused(images: np.ndarray, message: str, load: Load) -> None:
     with pytest.raises(DataError, match=message):
-        load(tmp_path, images=images)
+        load(images=images)
 
 
 def test_objects_are_refused_as_pickle(tmp_path: Path) -> None:
@@ -96,8 +102,8 @@ def test_objects_are_refused_as_pickle(tmp_path: Path) -> None:
         (["dog", "cat", "dog", "eel", "cat"], [1, 0, 1, 2, 0], ("cat", "dog", "eel")),
     ],
 )
-def test_labels_of_any_kind(tmp_path: Path, labels: list[object], indices: list[int], classes: tuple[str, ...]) -> None:
-    data = load(tmp_path, images=PIXELS, labels=np.array(labels))
+def test_labels_of_any_kind(labels: list[object], indices: list[int], classes: tuple[str, ...], load: Load) -> None:
+    data = load(images=PIXELS, labels=np.array(labels))
     assert (data.labels.tolist(), data.classes) == (indices, classes)
     assert data.labels.dtype == np.int64
 
@@ -111,29 +117,29 @@ def test_class_names_recover_the_labels(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("labels", [np.zeros(4, int), np.zeros((5, 1), int), np.zeros(5)])
-def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: np.ndarray) -> None:
+def test_labels_that_do_not_fit_are_refused(labels: np.ndarray, load: Load) -> None:
     with pytest.raises(DataError, match="labels"):
-        load(tmp_path, images=PIXELS, labels=labels)
+        load(images=PIXELS, labels=labels)
 
 
-def test_sizes_and_channels_are_pillow_s(tmp_path: Path) -> None:
+def test_sizes_and_channels_are_pillow_s(load: Load) -> None:
     wide = RNG.integers(0, 256, (2, 10, 14, 3), dtype=np.uint8)
-    as_is = load(tmp_path, images=wide)
+    as_is = load(images=wide)
     assert as_is.shape == (3, 10, 14)
     assert "14 wide and 10 high" in as_is.notes[0]
-    data = load(tmp_path, images=wide, options={"size": 5, "channels": 1})
+    data = load(images=wide, options={"size": 5, "channels": 1})
     for found, image in zip(data.pixels, wide, strict=True):
         square = Image.fromarray(image[:, 2:12].copy()).convert("L").resize((5, 5), Image.Resampling.LANCZOS)
         np.testing.assert_array_equal(found[..., 0], np.asarray(square))
-    grown = load(tmp_path, images=wide, options={"size": 12})
-    assert grown.notes == ("2 of 2 images are smaller than 12 and were enlarged.",)
-    grey = load(tmp_path, images=wide[..., 0], options={"channels": 3})
+    grown = load(images=wide, options={"size": 12})
+    assert grown.notes == ("2 of 2 images are smaller than 12 and were enlarged",)
+    grey = load(images=wide[..., 0], options={"channels": 3})
     np.testing.assert_array_equal(grey.pixels, np.stack([wide[..., 0]] * 3, -1))
 
 
-def test_other_files_and_names_are_told(tmp_path: Path) -> None:
+def test_other_files_and_names_are_told(tmp_path: Path, load: Load) -> None:
     with pytest.raises(DataError, match="name the images 'images'"):
-        load(tmp_path, pictures=PIXELS)
+        load(pictures=PIXELS)
     (tmp_path / "y.npz").write_bytes(b"PK nothing")
     with pytest.raises(DataError, match=r"not an \.npz file"):
         load_any(f"npz:{tmp_path / 'y.npz'}")
@@ -146,10 +152,10 @@ def test_other_files_and_names_are_told(tmp_path: Path) -> None:
         load_any(f"npz:{tmp_path / 'nothing.npz'}")
 
 
-def test_arrays_too_large_for_memory_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_too_large_for_memory_are_refused_unread(monkeypatch: pytest.MonkeyPatch, load: Load) -> None:
     monkeypatch.setattr("zerosum.data.arrays.MAX_ARRAYS", 100)
     with pytest.raises(DataError, match="more than the 100 accepted"):
-        load(tmp_path, images=PIXELS)
+        load(images=PIXELS)
 
 
 @given(value=st.floats(-1, 1, width=32))

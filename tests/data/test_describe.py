@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from zerosum.data import Data, Images, load
-from zerosum.data.describe import describe, grid, in_units, summary
+from zerosum.data.describe import describe, in_units, save_picture, summary
 
 
 def coloured(count: int) -> Images:
@@ -15,7 +15,7 @@ def coloured(count: int) -> Images:
     pixels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
     pixels = np.broadcast_to(pixels[:, None, None], (count, 4, 6, 3)).copy()
     labels = np.arange(count) % 3
-    return Images.of(pixels, labels, name="coloured", classes=("a", "b", "c"), notes=("Something odd.",))
+    return Images.of(pixels, labels, name="coloured", classes=("a", "b", "c"), notes=("something odd",))
 
 
 def test_the_numbers_are_numpy_s() -> None:
@@ -24,7 +24,7 @@ def test_the_numbers_are_numpy_s() -> None:
     assert said["mean"] == pytest.approx((data.pixels / 255).mean())
     assert said["std"] == pytest.approx((data.pixels / 255).std())
     assert said["classes"] == {"a": 4, "b": 3, "c": 3}
-    assert (said["count"], said["shape"], said["notes"]) == (10, [3, 4, 6], ["Something odd."])
+    assert (said["count"], said["shape"], said["notes"]) == (10, [3, 4, 6], ["something odd"])
     assert said["bytes"] == 10 * 4 * 6 * 3
     assert json.loads(json.dumps(said)) == said
 
@@ -44,7 +44,7 @@ def test_units_are_of_1024() -> None:
 
 def test_the_words_hold_the_numbers() -> None:
     text = summary(coloured(10))
-    for part in ("coloured", "10", "4 x 6, colour", "a 4, b 3, c 3", "Something odd."):
+    for part in ("coloured", "10", "4 x 6, colour", "a 4, b 3, c 3", "something odd"):
         assert part in text
     assert "10 of 1,000 images each: T-shirt/top" in summary(load("fashion-mini"))
     assert "unlimited" in summary(load("ring"))
@@ -59,7 +59,7 @@ def test_the_sheet_shows_different_images_each_in_its_cell(
     tmp_path: Path, count: int, asked: int, rows: int, columns: int
 ) -> None:
     data = coloured(count)
-    with Image.open(grid(data, tmp_path / "sheet.png", count=asked)) as sheet:
+    with Image.open(save_picture(data, tmp_path / "sheet.png", count=asked)) as sheet:
         pixels = np.asarray(sheet)
     assert pixels.shape == (rows * 4, columns * 6, 3)
     cells = pixels.reshape(rows, 4, columns, 6, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 24, 3)
@@ -71,16 +71,16 @@ def test_the_sheet_shows_different_images_each_in_its_cell(
 
 
 def test_grey_sheets_are_grey(tmp_path: Path) -> None:
-    with Image.open(grid(load("fashion-mini"), tmp_path / "x.png")) as sheet:
+    with Image.open(save_picture(load("fashion-mini"), tmp_path / "x.png")) as sheet:
         assert (sheet.mode, sheet.size) == ("L", (256, 256))
 
 
 def test_points_are_scattered(tmp_path: Path) -> None:
-    with Image.open(grid(load("grid"), tmp_path / "x.png")) as plot:
+    with Image.open(save_picture(load("grid"), tmp_path / "x.png")) as plot:
         values = np.asarray(plot.convert("L"))
     assert 0.005 < (values < 250).mean() < 0.5
 
 
 def test_other_data_cannot_be_pictured(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot picture Data"):
-        grid(Data("x", (2,), (), None, "", ()), tmp_path / "x.png")
+        save_picture(Data("x", (2,), (), None, "", ()), tmp_path / "x.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from PIL import Image
 
 import zerosum
 from zerosum import Settings
-from zerosum.data import load
 from zerosum.data.describe import describe, summary
 from zerosum.data.images import Images
 
+Load = Callable[..., Images]
 SIZES = (64, 128, 256)
 ODD = [(301, 207), (97, 333), (260, 259), (65, 511)]  # width, height
 
@@ -35,15 +36,16 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def images(path: Path, size: int) -> Images:
-    data = load(f"folder:{path}", size=size)
-    assert isinstance(data, Images)
-    return data
+@pytest.fixture(scope="module")
+def decoded(photos: Path, tmp_path_factory: pytest.TempPathFactory, load_images: Load) -> dict[int, Images]:
+    """The pictures at each size."""
+    cache = tmp_path_factory.mktemp("cache")
+    return {size: load_images(f"folder:{photos}", size=size, cache=cache) for size in SIZES}
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_pixels_are_the_centre_square_resized_by_pillow(photos: Path, size: int) -> None:
-    data = images(photos, size)
+def test_pixels_are_the_centre_square_resized_by_pillow(photos: Path, decoded: dict[int, Images], size: int) -> None:
+    data = decoded[size]
     files = sorted(photos.rglob("*.*"))
     assert (data.count, data.shape) == (16, (3, size, size))
     for pixels, file in zip(data.pixels, files, strict=True):
@@ -55,8 +57,8 @@ def test_pixels_are_the_centre_square_resized_by_pillow(photos: Path, size: int)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_batches_are_the_pixels_scaled_with_their_labels(photos: Path, size: int) -> None:
-    data = images(photos, size)
+def test_batches_are_the_pixels_scaled_with_their_labels(photos: Path, decoded: dict[int, Images], size: int) -> None:
+    data = decoded[size]
     assert data.classes == ("land", "sea")
     names = [file.parent.name for file in sorted(photos.rglob("*.*"))]
     x, y = data.batch(0, 16, seed=0)
@@ -71,16 +73,16 @@ def test_batches_are_the_pixels_scaled_with_their_labels(photos: Path, size: int
     assert {image.tobytes() for image in back} == set(known)  # one epoch: each once
 
 
-def test_what_was_enlarged_is_noted(photos: Path) -> None:
+def test_what_was_enlarged_is_noted(decoded: dict[int, Images]) -> None:
     # Four have a shorter side of 207, four of 97, four of 259, four of 65.
-    assert images(photos, 64).notes == ()
-    assert images(photos, 128).notes == ("8 of 16 images are smaller than 128 and were enlarged.",)
-    assert images(photos, 256).notes == ("12 of 16 images are smaller than 256 and were enlarged.",)
+    assert decoded[64].notes == ()
+    assert decoded[128].notes == ("8 of 16 images are smaller than 128 and were enlarged",)
+    assert decoded[256].notes == ("12 of 16 images are smaller than 256 and were enlarged",)
 
 
 @pytest.mark.parametrize(("size", "each"), [(64, "12 KiB"), (128, "48 KiB"), (256, "192 KiB")])
-def test_memory_of_the_decoded_set_is_stated(photos: Path, size: int, each: str) -> None:
-    data = images(photos, size)
+def test_memory_of_the_decoded_set_is_stated(decoded: dict[int, Images], size: int, each: str) -> None:
+    data = decoded[size]
     assert describe(data)["bytes"] == 16 * 3 * size * size
     total = {64: "192 KiB", 128: "768 KiB", 256: "3 MiB"}[size]
     assert f"memory       {total} decoded, {each} an image" in summary(data)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zerosum.data.noise import annealed, count, instance_noise
+from zerosum.data.augment.noise import annealed, count, instance_noise
 
 
 def test_noise_is_added_with_its_standard_deviation():

@@ -7,7 +7,6 @@ from scipy import stats
 
 from zerosum.data import DataError, Points, load
 from zerosum.data.points import roll
-from zerosum.data.priors import normal, uniform
 
 N = 20_000
 
@@ -85,13 +84,3 @@ def test_points_say_what_they_are() -> None:
 def test_points_refuse_what_only_images_have(options: dict[str, object]) -> None:
     with pytest.raises(DataError, match="ring"):
         load("ring", **options)  # type: ignore[arg-type]
-
-
-def test_priors_have_their_laws_and_depend_on_the_generator_alone() -> None:
-    z, u = (draw(4000, 5, torch.Generator().manual_seed(1)) for draw in (normal, uniform))
-    assert z.shape == u.shape == (4000, 5)
-    assert z.dtype == u.dtype == torch.float32
-    assert stats.kstest(z.flatten().numpy(), "norm").pvalue > 1e-4
-    assert stats.kstest(u.flatten().numpy(), stats.uniform(-1, 2).cdf).pvalue > 1e-4
-    assert torch.equal(z, normal(4000, 5, torch.Generator().manual_seed(1)))
-    assert torch.equal(u, uniform(4000, 5, torch.Generator().manual_seed(1)))

@@ -7,7 +7,7 @@ import shutil
 import struct
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,14 @@ from zerosum.data import published as publishing
 from zerosum.data.fetch import Published
 from zerosum.data.published import FASHION_MNIST, read_idx
 
+Load = Callable[..., Images]
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 needs_debian = pytest.mark.skipif(not DEBIAN.is_dir(), reason="apt install dataset-fashion-mnist")
 
 
-def images(source: str, **options: object) -> Images:
-    data = load(source, **options)  # type: ignore[arg-type]
-    assert isinstance(data, Images)
-    return data
-
-
 @needs_debian
-def test_fashion_mnist_has_its_published_statistics() -> None:
-    data = images("fashion-mnist")
+def test_fashion_mnist_has_its_published_statistics(load_images: Load) -> None:
+    data = load_images("fashion-mnist")
     assert data.shape == (1, 32, 32)
     assert np.bincount(data.labels).tolist() == [6000] * 10
     inner = data.pixels[:, 2:30, 2:30]
@@ -44,8 +39,8 @@ def test_fashion_mnist_has_its_published_statistics() -> None:
 
 
 @needs_debian
-def test_the_test_split_is_another_set() -> None:
-    data = images("fashion-mnist", split="test", size=28)
+def test_the_test_split_is_another_set(load_images: Load) -> None:
+    data = load_images("fashion-mnist", split="test", size=28)
     assert data.shape == (1, 28, 28)
     assert np.bincount(data.labels).tolist() == [1000] * 10
 
@@ -85,8 +80,8 @@ def test_the_shipped_file_is_what_the_tool_makes() -> None:
     assert tool.TARGET.stat().st_size < 4_600_000
 
 
-def test_fashion_mini_is_a_thousand_of_each_class() -> None:
-    data = images("fashion-mini")
+def test_fashion_mini_is_a_thousand_of_each_class(load_images: Load) -> None:
+    data = load_images("fashion-mini")
     assert data.count == 10_000
     assert np.bincount(data.labels).tolist() == [1000] * 10
     assert data.shape == (1, 32, 32)
@@ -95,9 +90,9 @@ def test_fashion_mini_is_a_thousand_of_each_class() -> None:
     assert "The MIT License" in notice
 
 
-def test_other_sizes_are_resized_after_padding() -> None:
+def test_other_sizes_are_resized_after_padding(load_images: Load) -> None:
     size = 16
-    padded, resized = images("fashion-mini"), images("fashion-mini", size=size, channels=3)
+    padded, resized = load_images("fashion-mini"), load_images("fashion-mini", size=size, channels=3)
     assert resized.shape == (3, size, size)
     for i in (0, 77, 9999):
         picture = Image.fromarray(padded.pixels[i, ..., 0]).resize((size, size), Image.Resampling.LANCZOS)
@@ -105,10 +100,10 @@ def test_other_sizes_are_resized_after_padding() -> None:
             np.testing.assert_array_equal(resized.pixels[i, ..., channel], np.asarray(picture))
 
 
-def test_digits_are_scikit_learn_s() -> None:
+def test_digits_are_scikit_learn_s(load_images: Load) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     theirs = datasets.load_digits()
-    plain, default = images("digits", size=8), images("digits")
+    plain, default = load_images("digits", size=8), load_images("digits")
     np.testing.assert_array_equal(plain.labels, theirs.target)
     np.testing.assert_allclose(plain.pixels[..., 0] / 255, theirs.images / 16, atol=0.5 / 255 + 1e-9)
     assert default.shape == (1, 16, 16)
@@ -148,7 +143,7 @@ def test_damaged_idx_files_are_refused(tmp_path: Path, content: bytes, message: 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address under which it is served on this machine."""
+    """An empty folder, and the address under which it is served on this machine."""
     folder = tmp_path / "served"
     folder.mkdir()
 
@@ -160,11 +155,19 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield folder, f"http://127.0.0.1:{serving.server_port}/"
         serving.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def mnist_files() -> dict[str, bytes]:
+    """Twenty images and their labels, as MNIST's authors pack them."""
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    return {"train-images.gz": idx(pixels), "train-labels.gz": idx(labels)}
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, url: str, files: dict[str, bytes]) -> None:
@@ -174,61 +177,71 @@ def publish(monkeypatch: pytest.MonkeyPatch, url: str, files: dict[str, bytes]) 
     monkeypatch.setattr(publishing, "MNIST", {"train": pair})
 
 
-def mnist_files() -> dict[str, bytes]:
-    rng = np.random.default_rng(0)
-    pixels, labels = rng.integers(0, 256, (20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
-    return {"train-images.gz": idx(pixels), "train-labels.gz": idx(labels)}
-
-
-def test_downloads_are_verified_kept_and_not_repeated(server, monkeypatch, cache_folder: Path) -> None:
+@pytest.fixture
+def site(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, mnist_files: dict[str, bytes]) -> Path:
+    """The folder, empty yet, from which MNIST is downloaded."""
     folder, url = server
-    files = mnist_files()
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    publish(monkeypatch, url, files)
-    first = images("mnist")
+    publish(monkeypatch, url, mnist_files)
+    return folder
+
+
+@pytest.fixture
+def no_site(monkeypatch: pytest.MonkeyPatch, mnist_files: dict[str, bytes]) -> None:
+    """MNIST lies where nobody answers: at the discard port."""
+    publish(monkeypatch, "http://127.0.0.1:9/", mnist_files)
+
+
+def test_downloads_are_verified_kept_and_not_repeated(
+    site: Path, mnist_files: dict[str, bytes], cache_folder: Path, load_images: Load
+) -> None:
+    for name, content in mnist_files.items():
+        (site / name).write_bytes(content)
+    first = load_images("mnist")
     assert first.count == 20
-    assert sorted(path.name for path in (cache_folder / "mnist").iterdir()) == sorted(files)  # and no temporary file
-    shutil.rmtree(folder)
-    assert images("mnist").fingerprint == first.fingerprint
+    kept = sorted(path.name for path in (cache_folder / "mnist").iterdir())
+    assert kept == sorted(mnist_files)  # and no temporary file
+    shutil.rmtree(site)
+    assert load_images("mnist").fingerprint == first.fingerprint
 
 
-def test_a_wrong_download_is_refused_and_not_kept(server, monkeypatch, cache_folder: Path) -> None:
-    folder, url = server
-    publish(monkeypatch, url, mnist_files())
-    (folder / "train-images.gz").write_bytes(b"<html>log in to the hotel's network</html>")
+def test_a_wrong_download_is_refused_and_not_kept(site: Path, cache_folder: Path) -> None:
+    (site / "train-images.gz").write_bytes(b"<html>log in to the hotel's network</html>")
     with pytest.raises(DataError, match="not the published"):
         load("mnist")
     assert not list((cache_folder / "mnist").iterdir())
 
 
-def test_without_a_network_the_error_says_where_to_put_the_files(monkeypatch, cache_folder: Path) -> None:
-    publish(monkeypatch, "http://127.0.0.1:9/", mnist_files())  # the discard port: nobody answers
+@pytest.mark.usefixtures("no_site")
+def test_without_a_network_the_error_says_where_to_put_the_files(cache_folder: Path) -> None:
     with pytest.raises(DataError, match=r"could not be downloaded .* Put the file into") as caught:
         load("mnist")
     assert str(cache_folder / "mnist") in str(caught.value)
 
 
-def test_a_damaged_file_in_the_cache_is_named(monkeypatch, cache_folder: Path) -> None:
-    publish(monkeypatch, "http://127.0.0.1:9/", mnist_files())
+@pytest.mark.usefixtures("no_site")
+def test_a_damaged_file_in_the_cache_is_named(cache_folder: Path) -> None:
     (cache_folder / "mnist").mkdir()
     (cache_folder / "mnist/train-images.gz").write_bytes(b"half a downl")
     with pytest.raises(DataError, match=r"train-images\.gz.*checksum differs.*Delete it"):
         load("mnist")
 
 
-def test_another_version_from_the_system_is_passed_over(tmp_path: Path, monkeypatch, cache_folder: Path) -> None:
-    files = mnist_files()
-    publish(monkeypatch, "http://127.0.0.1:9/", files)
+@pytest.mark.usefixtures("no_site")
+def test_another_version_from_the_system_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_files: dict[str, bytes], cache_folder: Path
+) -> None:
     monkeypatch.setattr(fetching, "DEBIAN", tmp_path / "system")
-    for place, contents in ((tmp_path / "system/mnist", dict.fromkeys(files, b"old")), (cache_folder / "mnist", files)):
+    old = dict.fromkeys(mnist_files, b"old")
+    for place, contents in ((tmp_path / "system/mnist", old), (cache_folder / "mnist", mnist_files)):
         place.mkdir(parents=True)
         for name, content in contents.items():
             (place / name).write_bytes(content)
     assert load("mnist").count == 20
 
 
-def test_cifar10_records_are_read_as_their_page_says(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar10_records_are_read_as_their_page_says(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, load_images: Load
+) -> None:
     # "the first byte is the label, the next 1024 the red, then green, then blue values, row by row"
     record = bytes([7]) + b"".join(bytes([(c * 50 + i // 32) % 256 for i in range(1024)]) for c in (1, 2, 3))
     content = record * 10_000
@@ -240,7 +253,7 @@ def test_cifar10_records_are_read_as_their_page_says(cache_folder: Path, monkeyp
         archive.addfile(info, io.BytesIO(content))
     digest = f"md5:{hashlib.md5(path.read_bytes()).hexdigest()}"
     monkeypatch.setattr(publishing, "CIFAR10", Published("http://127.0.0.1:9/" + path.name, (digest,)))
-    data = images("cifar10", split="test")
+    data = load_images("cifar10", split="test")
     assert (data.count, data.shape) == (10_000, (3, 32, 32))
     assert data.classes[data.labels[0]] == "horse"
     rows = np.arange(32)

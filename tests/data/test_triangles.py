@@ -1,6 +1,7 @@
 """Triangles against points counted by matplotlib, and their law against what it promises."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,20 +10,16 @@ import torch
 from matplotlib.path import Path
 
 from zerosum.core.random import generator
-from zerosum.data import load, polygons
+from zerosum.data import polygons
 from zerosum.data.images import Images
 from zerosum.data.polygons import draw_corners, load_triangles, rasterise
+
+Load = Callable[..., Images]
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polygons, "COUNTS", {"train": 2_000, "test": 300})
-
-
-def loaded(**more) -> Images:
-    found = load("triangles", **more)
-    assert isinstance(found, Images)
-    return found
 
 
 def test_pixels_are_the_subpixels_that_matplotlib_counts() -> None:
@@ -63,26 +60,27 @@ def test_the_law() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_white_around_black_in_32_or_28_pixels() -> None:
-    padded, plain = loaded(), loaded(size=28)
+def test_white_around_black_in_32_or_28_pixels(load_images: Load) -> None:
+    padded, plain = load_images("triangles"), load_images("triangles", size=28)
     assert (padded.shape, plain.shape, padded.labels, padded.notes) == ((1, 32, 32), (1, 28, 28), None, ())
     assert (padded.pixels[:, 2:-2, 2:-2] == plain.pixels).all()
     frame = np.ones((32, 32), bool)
     frame[2:-2, 2:-2] = False
     assert (padded.pixels[:, frame] == 255).all()
     assert (plain.pixels.min(axis=(1, 2)) == 0).mean() > 0.95
-    assert loaded(size=64, channels=3).shape == (3, 64, 64)
+    assert load_images("triangles", size=64, channels=3).shape == (3, 64, 64)
 
 
 @pytest.mark.usefixtures("few")
-def test_splits_are_disjoint_and_always_the_same() -> None:
-    train, test = loaded(), loaded(split="test")
+def test_splits_are_disjoint_and_always_the_same(load_images: Load) -> None:
+    train, test = load_images("triangles"), load_images("triangles", split="test")
     assert (train.count, test.count) == (2_000, 300)
-    assert loaded().fingerprint == train.fingerprint
+    assert load_images("triangles").fingerprint == train.fingerprint
+    assert train.fingerprint == "b006f489360e2ae084f3045668b0ea418695cdf4a3027b1a855e74965cddd20f"
     assert not {image.tobytes() for image in train.pixels} & {image.tobytes() for image in test.pixels}
 
 
 @pytest.mark.slow
-def test_the_numbers_of_the_study() -> None:
-    assert (loaded().count, loaded(split="test").count) == (60_000, 10_000)
+def test_the_numbers_of_the_study(load_images: Load) -> None:
+    assert (load_images("triangles").count, load_images("triangles", split="test").count) == (60_000, 10_000)
     assert "arXiv:1711.10337" in (load_triangles.__doc__ or "")

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
 from zerosum.core.ema import Average
-from zerosum.core.game import Game, Memory, Nets, Player, State, carry, start
+from zerosum.core.game import Game, Memory, Nets, Player, State, start
 from zerosum.core.optim import adam
 from zerosum.core.random import generator
 from zerosum.core.train import train
+from zerosum.runs.phases import carry
 
 FADE = 5  # iterations
 

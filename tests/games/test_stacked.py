@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.core.game import Game, Nets, Player, carry, start
+from zerosum.core.game import Game, Nets, Player, start
 from zerosum.core.optim import adam
 from zerosum.core.random import generator
 from zerosum.core.train import train
+from zerosum.runs.phases import carry
 
 LEVELS, SIZE = 3, 16
 

@@ -4,20 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_helpers import line, normal
 from torch import Tensor
 
-from zerosum.metrics import density_coverage as module
-from zerosum.metrics.density_coverage import density_coverage, manifold_report
-from zerosum.metrics.neighbours import nearest
-from zerosum.metrics.precision_recall import precision_recall
-
-
-def normal(n: int, dimensions: int, *, seed: int) -> Tensor:
-    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed))
-
-
-def line(*points: float) -> Tensor:
-    return torch.tensor(points, dtype=torch.float32)[:, None]
+from zerosum.metrics.measures import density_coverage as module
+from zerosum.metrics.measures.density_coverage import density_coverage, manifold_report
+from zerosum.metrics.measures.precision_recall import precision_recall
+from zerosum.metrics.shared.neighbours import nearest
 
 
 def test_by_hand() -> None:

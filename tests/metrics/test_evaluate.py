@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from metric_helpers import as_images
 
 from zerosum.core.random import generator
 from zerosum.data.images import Images
 from zerosum.data.points import Points, grid, ring, swiss_roll
-from zerosum.metrics import evaluate, why_not
-
-
-def as_images(pixels: np.ndarray) -> torch.Tensor:
-    """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [-1, 1]."""
-    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+from zerosum.metrics import defaults_for, evaluate, why_not
 
 
 @pytest.mark.parametrize("data", [ring(), grid()], ids=["ring", "grid"])
@@ -49,13 +45,17 @@ def test_images_of_clothes(clothes: Images) -> None:
 
 
 def test_data_without_a_score() -> None:
-    colour = Images.of(np.zeros((8, 32, 32, 3), np.uint8), name="colour")
+    tiny = Images.of(np.zeros((8, 8, 8, 3), np.uint8), name="tiny")
     few = Images.of(np.zeros((3, 32, 32, 1), np.uint8), name="few")
-    for data, reason in ((colour, "3x32x32"), (few, "3 images"), (swiss_roll(), "no mixture of known modes")):
+    for data, reason in ((tiny, "8x8"), (few, "3 images"), (swiss_roll(), "not a mixture of known modes")):
         assert reason in str(why_not(data))
         assert evaluate(lambda start, n: torch.zeros(0), data, seed=0) == []
     assert why_not(ring()) is None
+    assert defaults_for(Images.of(np.zeros((8, 32, 32, 3), np.uint8), name="colour")) == ("fd_random", "ms-ssim")
     assert why_not(Images.of(np.zeros((4, 32, 32, 1), np.uint8), name="enough")) is None
+    smallest, narrow = (Images.of(np.zeros((8, side, side, 3), np.uint8), name="small") for side in (11, 10))
+    assert defaults_for(smallest) == ("fd_random", "ms-ssim")
+    assert "measures need 11 pixels a side" in str(why_not(narrow))
 
 
 def test_samples_that_are_not_finite_are_refused(clothes: Images) -> None:

@@ -6,9 +6,9 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from zerosum.metrics.frechet import frechet_distance
-from zerosum.metrics.frechet_infinity import frechet_infinity
-from zerosum.metrics.statistics import FeatureStatistics
+from zerosum.metrics.measures.frechet import frechet_distance
+from zerosum.metrics.measures.frechet_infinity import frechet_infinity
+from zerosum.metrics.shared.statistics import FeatureStatistics
 
 D = 16
 

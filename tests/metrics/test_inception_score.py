@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.image.inception import InceptionScore as Peer
 
-from zerosum.metrics.inception_score import PredictionStatistics, inception_score
+from zerosum.metrics.measures.inception_score import PredictionStatistics, inception_score
 
 
 def random_logits(n: int, classes: int, seed: int = 0, scale: float = 3.0) -> torch.Tensor:

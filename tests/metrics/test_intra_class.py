@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from zerosum.metrics.frechet import frechet_distance
-from zerosum.metrics.intra_class import intra_class_distance
-from zerosum.metrics.statistics import FeatureStatistics
+from zerosum.metrics.measures.frechet import frechet_distance
+from zerosum.metrics.measures.intra_class import intra_class_distance
+from zerosum.metrics.shared.statistics import FeatureStatistics
 
 
 def two_classes(n: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

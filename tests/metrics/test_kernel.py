@@ -1,5 +1,9 @@
 """Kernel distances against loops, torchmetrics and scikit-learn."""
 
+from functools import partial
+
+import metric_helpers
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,12 +12,15 @@ from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from zerosum.metrics import kernel as module
-from zerosum.metrics.kernel import full_mmd2, kernel_distance, polynomial_kernel, unbiased_mmd2
+from zerosum.metrics.measures import kernel as module
+from zerosum.metrics.measures.kernel import kernel_distance
+from zerosum.metrics.shared.kernels import polynomial_kernel, unbiased_mmd2
+
+normal = partial(metric_helpers.normal, dtype=torch.float64)
 
 
-def normal(n: int, d: int, seed: int, shift: float = 0.0) -> Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+def whole_mmd2(x: Tensor, y: Tensor) -> float:
+    return unbiased_mmd2(polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y))
 
 
 def mmd2_by_loops(x: Tensor, y: Tensor) -> float:
@@ -36,31 +43,27 @@ def test_kernel_equals_scikit_learn() -> None:
 def test_by_hand_in_one_dimension() -> None:
     # x = 0, 1 and y = 1, 1: k(0, .) = 1, k(1, 1) = 8; within 1 and 8, across (1 + 1 + 8 + 8) / 4.
     x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [1.0]])
-    assert full_mmd2(x, y) == pytest.approx(1 + 8 - 2 * 4.5)
+    assert whole_mmd2(x, y) == pytest.approx(1 + 8 - 2 * 4.5)
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 4), st.integers(1, 5))
-def test_blocks_change_nothing(n: int, m: int, d: int, rows: int) -> None:
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 4))
+def test_matrices_give_what_loops_give(n: int, m: int, d: int) -> None:
     x, y = normal(n, d, n), normal(m, d, 100 + m, 0.5)
-    memory = 8 * (3 * rows**2 + 2 * rows * d)
     expected = mmd2_by_loops(x, y)
-    whole = unbiased_mmd2(polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y))
-    assert full_mmd2(x, y, memory=memory) == pytest.approx(expected, rel=1e-10, abs=1e-10)
-    assert whole == pytest.approx(expected, rel=1e-10, abs=1e-10)
-    assert full_mmd2(y, x.flip(0), memory=memory) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    assert whole_mmd2(x, y) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    assert whole_mmd2(y, x.flip(0)) == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
-@pytest.mark.parametrize(("memory", "d"), [(50_000, 3), (2**20, 64), (20_000, 20)])
-def test_blocks_stay_in_the_memory(memory: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+def test_the_mean_of_many_is_the_value_known_from_moments() -> None:
+    # N(0, 1) and N(1/2, 1) in one dimension: x . y / 1 + 1 cubed, MMD^2 from the moments of both.
+    def moments(m: float) -> np.ndarray:
+        return np.array([1, m, m**2 + 1, m**3 + 3 * m])
 
-    def watched(x: Tensor, y: Tensor) -> Tensor:
-        seen.append(8 * (3 * len(x) * len(y) + (len(x) + len(y)) * d))
-        return polynomial_kernel(x, y)
-
-    full_mmd2(normal(300, d, 0), normal(200, d, 1), kernel=watched, memory=memory)
-    assert memory / 3 < max(seen) <= memory
+    gap = moments(0.5) - moments(0.0)
+    true = float(np.array([1, 3, 3, 1]) @ gap**2)
+    found = [whole_mmd2(normal(80, 1, s), normal(100, 1, 1000 + s, 0.5)) for s in range(60)]
+    assert np.mean(found) == pytest.approx(true, rel=0.25)
 
 
 def test_whole_sets_equal_torchmetrics() -> None:
@@ -70,7 +73,7 @@ def test_whole_sets_equal_torchmetrics() -> None:
     peer.update(y, real=False)
     ours = kernel_distance(x, y, subsets=2, subset_size=60)
     assert ours.mean == pytest.approx(float(peer.compute()[0]), rel=1e-10)
-    assert ours.mean == pytest.approx(full_mmd2(x, y), rel=1e-10)
+    assert ours.mean == pytest.approx(whole_mmd2(x, y), rel=1e-10)
     assert ours.std == pytest.approx(0, abs=1e-12)
 
 
@@ -88,7 +91,7 @@ def test_subsets_are_unbiased_and_their_spread_divides_by_their_number(monkeypat
     assert len(drawn) == 200
     assert len(set(values)) > 190
     assert found == pytest.approx((float(drawn.mean()), float(drawn.std(correction=0))), rel=1e-12)
-    assert abs(found.mean - full_mmd2(x, y)) < 4 * found.std / 200**0.5
+    assert abs(found.mean - whole_mmd2(x, y)) < 4 * found.std / 200**0.5
 
 
 def test_equal_distributions_are_about_zero_and_unequal_ones_are_not() -> None:
@@ -115,14 +118,12 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="NaN"):
         kernel_distance(x, x * float("nan"), subset_size=10)
     with pytest.raises(ValueError, match=r"\(30, 4\) and \(30, 3\)"):
-        full_mmd2(x, x[:, :3])
+        kernel_distance(x, x[:, :3], subset_size=10)
     with pytest.raises(ValueError, match="at least 2 samples on each side, not 1 and 30"):
-        full_mmd2(x[:1], x)
+        whole_mmd2(x[:1], x)
     with pytest.raises(ValueError, match="at least 2 samples"):
         unbiased_mmd2(torch.ones(1, 1), torch.ones(2, 2), torch.ones(1, 2))
     with pytest.raises(ValueError, match="do not fit"):
         unbiased_mmd2(torch.ones(3, 3), torch.ones(2, 2), torch.ones(2, 3))
     with pytest.raises(ValueError, match="at least 1 subset"):
         kernel_distance(x, x, subsets=0, subset_size=10)
-    with pytest.raises(ValueError, match="allow more memory"):
-        full_mmd2(x, x, memory=64)

@@ -9,9 +9,10 @@ from sklearn.metrics import accuracy_score, recall_score
 from zerosum.data import load
 from zerosum.metrics.features.shipped import Shipped
 from zerosum.metrics.images import of_data
-from zerosum.metrics.label_accuracy import label_accuracy
-from zerosum.metrics.measures import MEASURES, Options
-from zerosum.metrics.side import Side
+from zerosum.metrics.measure import Context
+from zerosum.metrics.measures.label_accuracy import label_accuracy
+from zerosum.metrics.registry import measures
+from zerosum.metrics.sides import Side
 
 
 def test_by_hand() -> None:
@@ -48,11 +49,11 @@ def test_real_clothes_are_what_their_labels_say() -> None:
     # 91.4% on held-out images, more on those it was trained on; a class off by one is never right.
     images, reads = of_data(load("fashion-mini"), 400), frozenset({"logits"})
     side = Side(images, Shipped(), reads)
-    (found,) = MEASURES["labels"].run(side, side, Options())
+    (found,) = measures()["labels"].run(side, side, Context())
     assert found.name == "label_accuracy"
     assert 0.85 < found.value < 1
     assert found.details["real"] == found.value
     assert set(images.classes) < set(found.details)
     shifted = Side(type(images)(**{**vars(images), "labels": (images.labels + 1) % 10}), Shipped(), reads)
-    (wrong,) = MEASURES["labels"].run(side, shifted, Options())
+    (wrong,) = measures()["labels"].run(side, shifted, Context())
     assert wrong.value < 0.1

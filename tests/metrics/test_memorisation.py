@@ -1,7 +1,9 @@
 """Memorisation: scipy's Mann-Whitney statistic; who is flagged and who is not."""
 
 import math
+from functools import partial
 
+import metric_helpers
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from zerosum.metrics.memorisation import mann_whitney, memorisation
+from zerosum.metrics.measures.memorisation import mann_whitney, memorisation
 
-
-def normal(n: int, *, seed: int, dimensions: int = 8) -> Tensor:
-    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed))
+normal = partial(metric_helpers.normal, dimensions=8)
 
 
 TRAIN, HELD_OUT = normal(600, seed=0), normal(400, seed=1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from zerosum.metrics.mode_counting import count_modes
+from zerosum.metrics.shared.mode_counting import count_modes
 
 
 def test_by_hand() -> None:

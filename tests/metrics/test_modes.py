@@ -7,7 +7,7 @@ import scipy.stats
 import torch
 from scipy.special import rel_entr
 
-from zerosum.metrics.modes import IDEAL_QUALITY, measure_modes
+from zerosum.metrics.measures.modes import IDEAL_QUALITY, measure_modes
 
 SQUARE = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 

@@ -7,17 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_helpers import normal
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zerosum.metrics import neighbours
-from zerosum.metrics.neighbours import Balls, hits, nearest, paired_squared
+from zerosum.metrics.shared import neighbours
+from zerosum.metrics.shared.neighbours import Balls, hits, nearest, paired_squared
 
 SMALLEST = 8.3  # MiB: tiles of 32 x 32
-
-
-def normal(n: int, dimensions: int, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def naive(x: Tensor, y: Tensor) -> np.ndarray:

@@ -12,8 +12,15 @@ from torch import Tensor
 
 from zerosum.core.random import generator
 from zerosum.data import polygons as data
-from zerosum.metrics import polygon_geometry as geometry
-from zerosum.metrics.polygons import Fit, Inversion, distance_to_generator, distance_to_triangles, measure_polygons
+from zerosum.metrics.measures import polygons as module
+from zerosum.metrics.measures.polygons import (
+    Fit,
+    PolygonInversion,
+    distance_to_generator,
+    distance_to_triangles,
+    measure_polygons,
+)
+from zerosum.metrics.shared import polygon_geometry as geometry
 
 QUICK = Fit(candidates=400, starts=2)
 
@@ -66,36 +73,62 @@ def test_slopes_are_the_derivative() -> None:
     corners, _ = triangles(3)
     numeric = slopes_of(lambda k: geometry.coverage(k, 28), corners)
     torch.testing.assert_close(geometry.coverage_slopes(corners, 28).flatten(1, 2), numeric, rtol=0, atol=1e-5)
-    angles = geometry.draw_angles(3, generator("angles"))
-    manifold = geometry.DataTriangle()
-    slopes = geometry.coverage_slopes(manifold.corners(angles, 28), 28)
-    numeric = slopes_of(lambda k: geometry.coverage(manifold.corners(k, 28), 28), angles)
-    torch.testing.assert_close(manifold.along(slopes, angles), numeric, rtol=0, atol=1e-5)
 
 
-def test_the_law_is_the_source_s() -> None:
-    assert (geometry.RADIUS, geometry.GAP) == (data.RADIUS, math.radians(data.GAP))
-    corners = geometry.inscribed(geometry.draw_angles(3_000, generator("law")), 28)
-    theirs = data.draw_corners(3_000, generator("their law"))
-    for statistic in (geometry.area, lambda k: (k[:, 0] - k[:, 1]).norm(dim=1), lambda k: k[:, 0, 0]):
-        found = scipy.stats.ks_2samp(statistic(corners).numpy(), statistic(theirs).numpy())
-        assert found.pvalue > 1e-3
-    # Every triangle of the data belongs to both manifolds: the least area is that of the smallest.
-    free = geometry.AnyTriangle()
-    assert bool(free.allows(theirs.flatten(1), 28).all())
-    smallest = geometry.inscribed(torch.deg2rad(torch.tensor([[0.0, 20.0, 140.0]], dtype=torch.float64)), 28)
-    assert float(geometry.area(smallest)) == pytest.approx(free.least_area)
-    assert free.least_area < float(geometry.area(theirs).min()) < 1.25 * free.least_area
+def test_every_triangle_of_the_data_is_allowed() -> None:
+    corners = data.draw_corners(3_000, generator("their law"))
+    assert bool(geometry.are_allowed(corners, 28).all())
+    # The least area is that of the smallest.
+    smallest = data.inscribe(torch.deg2rad(torch.tensor([[0.0, 20.0, 140.0]], dtype=torch.float64)))
+    assert float(geometry.area(smallest)) == pytest.approx(geometry.LEAST_AREA)
+    assert geometry.LEAST_AREA < float(geometry.area(corners).min()) < 1.25 * geometry.LEAST_AREA
 
 
-@pytest.mark.parametrize("manifold", [geometry.AnyTriangle(), geometry.DataTriangle()])
-def test_triangles_are_near_and_noise_is_far(manifold: geometry.Manifold) -> None:
+def test_what_is_no_triangle_of_the_study_is_not_allowed() -> None:
+    corners = torch.tensor([[[4.0, 4.0], [20.0, 4.0], [4.0, 20.0]]], dtype=torch.float64)
+    outside, small = corners - 4.1, (corners - 12) * 0.4 + 12
+    assert geometry.area(torch.cat([corners, small])).tolist() == pytest.approx([128, 20.48])
+    assert geometry.are_allowed(torch.cat([corners, outside, small, corners.flip(1)]), 28).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_triangles_are_near_and_noise_is_far() -> None:
     corners, images = triangles(12)
-    fit = Fit(manifold, candidates=400, starts=2)
-    exact = distance_to_triangles(drawn(corners), seed=0, fit=fit)
+    exact = distance_to_triangles(drawn(corners), seed=0, fit=QUICK)
     assert float(exact.max()) < 0.02  # rounding to 8 bits: 255ths in some 60 pixels of the edge
-    assert float(distance_to_triangles(images, seed=0, fit=fit).max()) < 0.3  # and 64 levels of subpixels
-    assert float(distance_to_triangles(noise(3), seed=0, fit=fit).min()) > 10
+    assert float(distance_to_triangles(images, seed=0, fit=QUICK).max()) < 0.3  # and 64 levels of subpixels
+    assert float(distance_to_triangles(noise(3), seed=0, fit=QUICK).min()) > 10
+
+
+def test_further_starts_are_for_what_is_not_near_yet() -> None:
+    # Ink 0, 0.6 and 1 everywhere; what can be reached from each candidate is told by a table.
+    images = torch.stack([torch.full((1, 28, 28), level, dtype=torch.uint8) for level in (255, 102, 0)])
+    known = torch.tensor([0.1, 0.9, 0.55]).double()[:, None].expand(-1, 28 * 28)
+    reached = torch.tensor([[0.5, 9, 7], [8, 0.25, 6], [3, 2, 5]]).double()  # of each image, from each candidate
+    asked: list[tuple[list[int], list[int]]] = []
+
+    def refine(ink: Tensor, candidates: Tensor) -> Tensor:
+        which = (ink[:, 0] / 0.4).round().long().clamp(max=2)  # 0, 0.6 and 1 are images 0, 1 and 2
+        asked.append((which.tolist(), candidates.tolist()))
+        return reached[which, candidates]
+
+    told: list[tuple[int, int]] = []
+    found = module._search(images, known, 2, refine, 1.0, lambda *counts: told.append(counts))
+    # Nearest first: 0 and 2 for the first image, 2 and 1 for the second, 1 and 2 for the third.
+    assert asked == [([0, 1, 2], [0, 2, 1]), ([1, 2], [1, 2])]
+    assert found.tolist() == [0.5, 0.25, 2]
+    assert told == [(3, 3)]
+
+
+def test_progress_counts_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    told: list[tuple[int, int]] = []
+    distance_to_triangles(triangles(3)[1], seed=0, fit=Fit(20, 1, 1), progress=lambda *counts: told.append(counts))
+    assert told == [(2, 3), (3, 3)]
 
 
 def test_the_nearest_triangle_is_scipy_s() -> None:
@@ -117,16 +150,15 @@ def test_a_grey_pixel_in_the_corner_is_all_the_distance() -> None:
     corners, _ = triangles(4)
     images = drawn(corners)
     images[:, :, 0, 0] = 255 - 153  # ink 0.6, far from any triangle of the data
-    found = distance_to_triangles(images, seed=0, fit=Fit(geometry.DataTriangle(), candidates=400, starts=2))
+    found = distance_to_triangles(images, seed=0, fit=QUICK)
     assert found.tolist() == pytest.approx([0.6] * 4, abs=1e-3)
 
 
-def test_moved_and_shrunken_triangles_are_any_triangles_and_not_the_data_s() -> None:
+def test_moved_and_shrunken_triangles_are_triangles() -> None:
     corners, _ = triangles(6, seed=2)
     moved = (corners - 14) * 0.9 + torch.tensor([12.5, 15.0])
     images = drawn(moved[geometry.area(moved) > 40])
     assert float(distance_to_triangles(images, seed=0).max()) < 0.02
-    assert float(distance_to_triangles(images, seed=0, fit=Fit(geometry.DataTriangle())).min()) > 1
 
 
 def test_an_empty_image_is_no_triangle() -> None:
@@ -147,11 +179,11 @@ def test_padding_chunks_and_order_change_nothing() -> None:
 
 def show(angles: Tensor) -> Tensor:
     """A perfect generator: its latents are the angles of a triangle of the data, its images in [-1, 1]."""
-    return 1 - 2 * geometry.coverage(geometry.inscribed(angles.double(), 28), 28)[:, None]
+    return 1 - 2 * geometry.coverage(data.inscribe(angles.double()), 28)[:, None]
 
 
-def search(generate=show, latents=geometry.draw_angles, **more) -> Inversion:
-    return Inversion(generate, latents, **{"candidates": 300, "starts": 2, "steps": 40, "rate": 0.03, **more})
+def search(generate=show, latents=data.draw_angles, **more) -> PolygonInversion:
+    return PolygonInversion(generate, latents, **{"candidates": 300, "starts": 2, "steps": 40, "rate": 0.03, **more})
 
 
 def test_a_perfect_generator_has_all_of_everything() -> None:
@@ -185,8 +217,8 @@ def test_a_generator_of_one_shape_recalls_that_shape_alone() -> None:
     def turns(n: int, rng: torch.Generator) -> Tensor:
         return torch.rand(n, 1, generator=rng, dtype=torch.float64)
 
-    same = drawn(geometry.inscribed(shape + torch.linspace(0.1, 6, 5, dtype=torch.float64)[:, None], 28))
-    other = drawn(geometry.inscribed(torch.deg2rad(torch.tensor([[0.0, 30.0, 160.0]], dtype=torch.float64)), 28))
+    same = drawn(data.inscribe(shape + torch.linspace(0.1, 6, 5, dtype=torch.float64)[:, None]))
+    other = drawn(data.inscribe(torch.deg2rad(torch.tensor([[0.0, 30.0, 160.0]], dtype=torch.float64))))
     inversion = search(turning, turns, candidates=50)
     found = measure_polygons(same, seed=0, fit=QUICK, inversion=inversion, targets=torch.cat([same, other]))
     assert (found.precision, found.recall) == (1.0, pytest.approx(5 / 6))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zerosum.latent.interpolate import lerp, slerp
-from zerosum.metrics.ppl import PathLength, perceptual_path_length
+from zerosum.metrics.measures.ppl import PathLength, perceptual_path_length
 
 MIX = torch.randn(12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from zerosum.metrics.prd import PrdCurve, kmeans, max_f_beta, prd, prd_curve
+from zerosum.metrics.measures.prd import PrdCurve, kmeans, max_f_beta, prd, prd_curve
 
 
 def blobs(counts: list[int], seed: int = 0, d: int = 6, offset: float = 0.0) -> Tensor:

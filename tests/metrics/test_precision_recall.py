@@ -7,17 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from metric_helpers import line, normal
 
-from zerosum.metrics.precision_recall import precision_recall
-
-
-def normal(n: int, dimensions: int, *, seed: int) -> Tensor:
-    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed))
-
-
-def line(*points: float) -> Tensor:
-    return torch.tensor(points, dtype=torch.float32)[:, None]
+from zerosum.metrics.measures.precision_recall import precision_recall
 
 
 def test_by_hand() -> None:

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from zerosum.metrics.score import Score, comparable, differences, extended, require_comparable
+from zerosum.metrics.score import Score, comparable, differences, extend_protocol, require_comparable
 
 PROTOCOL = {
     "features_hash": "3fa2c4d5e6f7",
@@ -106,6 +106,6 @@ def test_differences_are_named() -> None:
 
 
 def test_extra_facts_cannot_replace_the_protocol() -> None:
-    assert extended({"a": 1}, {"ema": True}) == {"a": 1, "ema": True}
+    assert extend_protocol({"a": 1}, {"ema": True}) == {"a": 1, "ema": True}
     with pytest.raises(ValueError, match="already states seed"):
-        extended(PROTOCOL, {"seed": 5})
+        extend_protocol(PROTOCOL, {"seed": 5})

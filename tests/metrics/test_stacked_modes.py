@@ -16,7 +16,7 @@ from zerosum.metrics.features.stacked_classifier import (
     digit_classifier_record,
     load_digit_classifier,
 )
-from zerosum.metrics.stacked import measure_stacked, stacked_labels
+from zerosum.metrics.shared.stacked import measure_stacked, stacked_labels
 
 
 @pytest.fixture(scope="module")

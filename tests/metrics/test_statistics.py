@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from zerosum.metrics.inception_score import PredictionStatistics
-from zerosum.metrics.statistics import FeatureStatistics, StatisticsStream, merge_ranks
+from zerosum.metrics.measures.inception_score import PredictionStatistics
+from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream, merge_ranks
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 

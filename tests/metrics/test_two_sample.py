@@ -2,26 +2,20 @@
 
 import itertools
 import math
+from functools import partial
 
+import metric_helpers
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
-from zerosum.metrics import two_sample
-from zerosum.metrics.two_sample import (
-    classifier_test,
-    gaussian_kernel,
-    kernel_test,
-    median_distance,
-    neighbour_test,
-    polynomial_kernel,
-)
+from zerosum.metrics.measures import two_sample
+from zerosum.metrics.measures.two_sample import classifier_test, kernel_test, neighbour_test
+from zerosum.metrics.shared.kernels import gaussian_kernel, median_distance, polynomial_kernel
 
-
-def normal(n: int, dimensions: int, *, seed: int) -> Tensor:
-    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+normal = partial(metric_helpers.normal, dtype=torch.float64)
 
 
 def check_calibration(p_values: list[float]) -> None:
@@ -59,7 +53,7 @@ def test_logistic_regression_equals_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
 
     x = torch.cat([normal(60, 5, seed=4) + 0.5, normal(40, 5, seed=5)])
-    weight, bias = two_sample._trained(x, 60, 0, 0.05, torch.Generator().manual_seed(0))
+    weight, bias = two_sample._train(x, 60, 0, 0.05, torch.Generator().manual_seed(0))
     labels = (np.arange(100) < 60).astype(int)
     expected = LogisticRegression(C=1 / (100 * 0.05), tol=1e-10, max_iter=1000).fit(x.numpy(), labels)
     np.testing.assert_allclose(weight.numpy(), expected.coef_, atol=1e-5)
@@ -212,7 +206,7 @@ def test_mmd_equals_naive_loops(kernel: str, tile: int, monkeypatch: pytest.Monk
     labels = np.arange(54) < 23
     assert found.mmd2 == pytest.approx(naive_mmd2(matrix, labels), rel=1e-11)
     # The same permutations, each from the kernel matrix in full.
-    drawn = two_sample._labelings(23, 54, 100, generator(0, "kernel test"), torch.device("cpu")).numpy()
+    drawn = two_sample._draw_labelings(23, 54, 100, generator(0, "kernel test"), torch.device("cpu")).numpy()
     assert (drawn[0] == labels).all()
     assert (drawn.sum(axis=1) == 23).all()
     expected = np.mean([naive_mmd2(matrix, row) >= found.mmd2 - 1e-12 for row in drawn])

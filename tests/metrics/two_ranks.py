@@ -12,8 +12,8 @@ from torch import Tensor
 
 from zerosum.core import parallel
 from zerosum.core.random import generator
-from zerosum.metrics.inception_score import PredictionStatistics
-from zerosum.metrics.statistics import FeatureStatistics, merge_ranks
+from zerosum.metrics.measures.inception_score import PredictionStatistics
+from zerosum.metrics.shared.statistics import FeatureStatistics, merge_ranks
 
 COUNTS = {"uneven": (30, 47), "one sided": (0, 9)}
 

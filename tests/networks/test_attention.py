@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.constraints import SpectralNorm
 from zerosum.data.base import Data
 from zerosum.networks import biggan_deep, resnet
@@ -209,12 +209,12 @@ def test_recipes_attend_where_it_was_published(
     name: str, size: int, in_generator: int, in_critic: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Meta tensors have no numbers to iterate on.
-    monkeypatch.setattr(import_module("zerosum.constraints.spectral_norm"), "WARM_UP", 0)
+    monkeypatch.setattr(import_module("zerosum.constraints.spectral"), "WARM_UP", 0)
     monkeypatch.setattr(SpectralNorm, "sigma", lambda layer: torch.ones(()))
     widths = {"g_width": 8, "d_width": 8} if name == "sagan" else {"width": 8}
     data = Data("made", (3, size, size), tuple("abc"), 100, "", ())
     with torch.device("meta"):
-        recipe = recipes.find(name)(data, **widths)
+        recipe = registry.find(name)(data, **widths)
         nets = recipe.phases[0].game.nets
         y = torch.zeros(2, dtype=torch.long)
         latent = {"biggan": {32: 80, 64: 120, 128: 120, 256: 140, 512: 160}.get(size)}.get(name) or 128

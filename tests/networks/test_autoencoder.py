@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal
 from torch.func import functional_call, grad
 
-from zerosum.constraints.spectral_norm import spectral_norm
+from zerosum.constraints.spectral import spectral_norm
 from zerosum.networks import dcgan, infogan, mlp, parameter_count
 from zerosum.networks.autoencoder import (
     Autoencoder,
@@ -29,6 +29,7 @@ from zerosum.networks.autoencoder import (
     squared_error,
     vae_pair,
 )
+from zerosum.networks.pairs import Pair
 
 
 def conv(inputs: int, outputs: int) -> int:
@@ -52,10 +53,10 @@ def encoder_count(n: int, h: int, scales: int, channels: int) -> int:
 @pytest.mark.parametrize(("n", "h", "channels"), [(128, 64, 3), (4, 5, 1)])
 def test_began_has_the_weights_of_its_layers(n: int, h: int, size: int, scales: int, channels: int) -> None:
     with torch.device("meta"):
-        nets = began_pair((channels, size, size), h, n)
+        g, d = began_pair((channels, size, size), h, n)
     decoder = decoder_count(n, h, scales, channels)
-    assert parameter_count(nets["G"]) == decoder
-    assert parameter_count(nets["D"]) == decoder + encoder_count(n, h, scales, channels)
+    assert parameter_count(g) == decoder
+    assert parameter_count(d) == decoder + encoder_count(n, h, scales, channels)
 
 
 def test_began_at_64_pixels_counted_by_hand() -> None:
@@ -66,8 +67,8 @@ def test_began_at_64_pixels_counted_by_hand() -> None:
 
 def test_ebgan_and_vae_have_the_weights_of_their_layers() -> None:
     with torch.device("meta"):
-        d, g = (ebgan_pair((3, 64, 64), 100, 64, 4, 32)[k] for k in "DG")
-        e, p = (vae_pair((3, 32, 32), 64, 64, None)[k] for k in "EG")
+        g, d = ebgan_pair((3, 64, 64), 100, 64, 4, 32)
+        e, p = vae_pair((3, 32, 32), 64, 64, None)
     # The ports' DCGAN, its last layer (8192 weights, no bias) traded for a code; its generator has 8192 weights per z.
     assert parameter_count(g) == 3_576_704
     assert parameter_count(d) == 2_765_568 - 8192 + 8193 * 32 + 3_576_704 - 8192 * (100 - 32)
@@ -85,13 +86,12 @@ Sizes = tuple[int, ...]
 @pytest.mark.parametrize(
     ("pair", "code"), [(lambda s: ebgan_pair(s, 6, 2, 4, 5), 5), (lambda s: began_pair(s, 6, 2), 6)]
 )
-def test_shapes(pair: Callable[[Sizes], dict[str, nn.Module]], code: int, shape: Sizes) -> None:
-    nets = pair(shape)
-    critic, x = nets["D"], torch.randn(3, *shape)
+def test_shapes(pair: Callable[[Sizes], Pair], code: int, shape: Sizes) -> None:
+    generator, critic = pair(shape)
+    x = torch.randn(3, *shape)
     assert isinstance(critic, Autoencoder)
-    assert critic.gives == "energies"
-    assert nets["G"](torch.randn(3, 6)).shape == x.shape
-    assert critic.encode(x).shape == (3, code)
+    assert generator(torch.randn(3, 6)).shape == x.shape
+    assert critic.features(x).shape == (3, code)
     assert critic.reconstruct(x).shape == x.shape
     assert critic(x).shape == (3,)
     assert (critic(x) > 0).all()
@@ -107,10 +107,11 @@ def test_the_energy_compares_the_sample_with_its_reconstruction_by_the_function_
     assert Autoencoder(half, nn.Identity(), absolute_error)(x).tolist() == pytest.approx([0.75, 1.0])
     summed = Autoencoder(half, nn.Identity(), lambda r, t: (r - t).square().sum(1))
     assert summed(x).tolist() == pytest.approx([1.25, 2.5])
-    energies, codes = summed(x, with_codes=True)
-    assert energies.tolist() == pytest.approx([1.25, 2.5])
-    assert torch.equal(codes, x / 2)
-    assert torch.equal(summed.encode(x), x / 2)
+    judged = summed.judge(x)
+    assert judged.logits.tolist() == pytest.approx([1.25, 2.5])
+    assert torch.equal(judged.features, x / 2)
+    assert judged.classes is None
+    assert torch.equal(summed.features(x), x / 2)
 
 
 def test_energies_are_means_over_all_of_a_sample_and_in_float32() -> None:
@@ -177,10 +178,12 @@ def test_encoders_are_critics_with_a_code_for_a_logit() -> None:
     features = trunk.features(x)
     torch.testing.assert_close(encoder(x), features @ encoder.code.weight.T + encoder.code.bias)
     assert all(p.grad is not None for p in with_gradients(encoder, x)), "a weight that nothing reads"
-    with pytest.raises(ValueError, match="no `features`"):
+    with pytest.raises(TypeError, match="no `features`"):
         Encoder(nn.Linear(2, 3), 7)
-    with pytest.raises(ValueError, match="without spectral norm"):
-        Encoder(dcgan.Critic(2, 16, 1, wrap=spectral_norm), 7)
+    constrained = dcgan.Critic(2, 16, 1, wrap=spectral_norm)
+    encoder = Encoder(constrained, 7)
+    torch.testing.assert_close(encoder(x), constrained.features(x) @ encoder.code.weight.T + encoder.code.bias)
+    assert all(p.grad is not None for p in with_gradients(encoder, x)), "a weight that nothing reads"
 
 
 def with_gradients(net: nn.Module, x: Tensor) -> list[nn.Parameter]:
@@ -257,10 +260,10 @@ def test_gaussian_decoder_has_one_deviation_fixed_or_learned(deviation: float | 
 
 @pytest.mark.parametrize("pair", [lambda: ebgan_pair((1, 16, 16), 4, 2, 4, 5), lambda: began_pair((1, 16, 16), 4, 2)])
 def test_under_autocast_energies_are_float32_and_near_those_of_float32(
-    pair: Callable[[], dict[str, nn.Module]],
+    pair: Callable[[], Pair],
 ) -> None:
     torch.manual_seed(0)
-    critic, x = pair()["D"], torch.rand(4, 1, 16, 16) * 2 - 1
+    (_, critic), x = pair(), torch.rand(4, 1, 16, 16) * 2 - 1
     plain = critic(x)
     with torch.autocast("cpu", torch.bfloat16):
         low = critic(x)

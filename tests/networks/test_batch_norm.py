@@ -1,19 +1,19 @@
 """Batch normalisation against torch's, and over two processes against one with the joined batch."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
-from zerosum.conditioning.batch_norm import ClassBatchNorm, VectorBatchNorm
 from zerosum.networks.layers import BatchNorm, mean_over_ranks
+
+SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 
 @pytest.mark.parametrize(("shape", "reference"), [((8, 3), nn.BatchNorm1d), ((8, 3, 5, 4), nn.BatchNorm2d)])
@@ -84,93 +84,36 @@ def test_refuses_impossible_arguments():
             BatchNorm(**bad)
 
 
-def batch_of(shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 2 + 5
-
-
-def quantities(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
-    """Output, first derivatives of a loss, and the derivative of a squared slope (a second derivative)."""
-    weights = {"weight": torch.tensor([0.5, -1.0, 2.0]), "bias": torch.tensor([0.1, 0.2, 0.3])}
-    buffers = {k: b.clone() for k, b in layer.named_buffers()}
-
-    def output(w: dict[str, Tensor], x: Tensor, b: dict[str, Tensor]) -> Tensor:
-        return functional_call(layer, w | b, (x,))
-
-    def loss(w: dict[str, Tensor], x: Tensor) -> Tensor:
-        return torch.tanh(output(w, x, {k: b.clone() for k, b in buffers.items()})).square().sum()
-
-    y = output(weights, x, buffers)
-    dw, dx = grad(loss, argnums=(0, 1))(weights, x)
-    second = grad(lambda w: grad(loss, argnums=1)(w, x).square().sum())(weights)
-    return y, dx, dw["weight"], second["weight"], buffers
-
-
-LABELS = torch.tensor([0, 3, 1, 1, 2, 0, 0, 3])  # the two ranks have different classes
-
-
-def conditional() -> dict[str, tuple[nn.Module, Tensor]]:
-    """Each conditional layer, with what it is called with beside the joined batch."""
-    layers = {
-        "classes": (ClassBatchNorm(3, 4, across_ranks=True), LABELS),
-        "vector": (VectorBatchNorm(3, 4, across_ranks=True), F.one_hot(LABELS, 4).float()),
-    }
-    for layer, _ in layers.values():
-        for k, weight in enumerate(layer.parameters()):
-            nn.init.normal_(weight, 0.5, 1.0, torch.Generator().manual_seed(k))
-    return layers
-
-
-def with_gradients(function: Callable[[Tensor], Tensor], x: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
-    """Output, and first derivatives of a loss in input and weights."""
-    x = x.clone().requires_grad_()
-    y = function(x)
-    dx, *dw = torch.autograd.grad(torch.tanh(y).square().sum(), [x, *weights])
-    return {"y": y.detach(), "dx": dx} | {f"d{k}": d for k, d in enumerate(dw)}
-
-
-def rank_main(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    for shape in ((8, 3), (8, 3, 2, 2)):
-        torch.save(
-            quantities(BatchNorm(3, across_ranks=True), batch_of(shape).chunk(2)[rank]), f"{folder}/{len(shape)}-{rank}"
-        )
-        for name, (layer, given) in conditional().items():
-            mine = given.chunk(2)[rank]
-            found = with_gradients(partial(_call, layer, mine), batch_of(shape).chunk(2)[rank], [*layer.parameters()])
-            torch.save(found | dict(layer.named_buffers()), f"{folder}/{name}-{len(shape)}-{rank}")
-    dist.destroy_process_group()
-
-
-def _call(layer: nn.Module, given: Tensor, x: Tensor) -> Tensor:
-    return layer(x, given)
+@pytest.fixture(scope="module")
+def two_ranks(module_at: Callable[[Path], ModuleType]) -> ModuleType:
+    return module_at(SCRIPT)
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranks(tmp_path_factory: pytest.TempPathFactory, on_two_ranks: Callable[[Path, Path], None]) -> Path:
     """The folder with what two processes found."""
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(rank_main, (str(folder),), nprocs=2)
+    on_two_ranks(SCRIPT, folder)
     return folder
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (8, 3, 2, 2)])
 @pytest.mark.parametrize("name", ["classes", "vector"])
 def test_conditional_layers_on_two_ranks_equal_torch_with_the_joined_batch(
-    ranks: Path, name: str, shape: tuple[int, ...]
+    two_ranks: Any, ranks: Path, name: str, shape: tuple[int, ...]
 ):
     first, second = (torch.load(ranks / f"{name}-{len(shape)}-{rank}") for rank in range(2))
-    weights = [w.detach().clone().requires_grad_() for w in conditional()[name][0].parameters()]
+    weights = [w.detach().clone().requires_grad_() for w in two_ranks.conditional()[name][0].parameters()]
     mean, var = torch.zeros(3), torch.ones(3)
 
     def reference(x: Tensor) -> Tensor:
         normalised = F.batch_norm(x, mean, var, training=True)
-        code = F.one_hot(LABELS, 4).float()
+        code = F.one_hot(two_ranks.LABELS, 4).float()
         gain, bias = (code @ w for w in weights) if name == "classes" else (code @ w.T for w in weights)
         gain = gain if name == "classes" else 1 + gain
         return torch.einsum("bc...,bc->bc...", normalised, gain) + bias.view(8, 3, *[1] * (x.dim() - 2))
 
-    expected = with_gradients(reference, batch_of(shape), weights)
+    expected = two_ranks.with_gradients(reference, two_ranks.batch_of(shape), weights)
     near = {"atol": 1e-5, "rtol": 1e-4}
     for key in ("y", "dx"):
         torch.testing.assert_close(torch.cat([first[key], second[key]]), expected[key], **near)
@@ -181,9 +124,10 @@ def test_conditional_layers_on_two_ranks_equal_torch_with_the_joined_batch(
         torch.testing.assert_close(rank["norm.running_var"], var, **near)
 
 
-def test_two_ranks_equal_one_process_with_the_joined_batch(ranks: Path):
+def test_two_ranks_equal_one_process_with_the_joined_batch(two_ranks: Any, ranks: Path):
     for shape, reference in (((8, 3), nn.BatchNorm1d), ((8, 3, 2, 2), nn.BatchNorm2d)):
-        y, dx, dw, second, buffers = quantities(reference(3, track_running_stats=True), batch_of(shape))
+        layer = reference(3, track_running_stats=True)
+        y, dx, dw, second, buffers = two_ranks.quantities(layer, two_ranks.batch_of(shape))
         found = [torch.load(ranks / f"{len(shape)}-{rank}") for rank in range(2)]
         near = {"atol": 1e-5, "rtol": 1e-4}
         torch.testing.assert_close(torch.cat([r[0] for r in found]), y, **near)

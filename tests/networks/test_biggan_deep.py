@@ -1,6 +1,7 @@
 """BigGAN's and BigGAN-deep's blocks against plain convolutions, their layouts against the paper's tables."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_networks_have_the_blocks_of_the_paper(size: int) -> None:
 
 
 def test_studiogan_s_critic_has_half_the_channels() -> None:
-    assert STUDIO._replace(critic=(4, 4, 4, 4), generator_width=64, critic_width=64) == resnet.BIGGAN[32]
+    assert replace(STUDIO, critic=(4, 4, 4, 4), generator_width=64, critic_width=64) == resnet.BIGGAN[32]
     assert STUDIO.critic == (2, 2, 2, 2)
 
 

@@ -1,36 +1,12 @@
-"""A critic taken apart is the critic, with every weight in one place only."""
+"""The head that reads codes from a critic's features, layer by layer."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
-from zerosum.networks import dcgan, infogan, mlp, resnet
 from zerosum.networks.common import parameter_count
-from zerosum.networks.heads import Head, split
-
-CRITICS: dict[str, Callable[[], nn.Module]] = {
-    "infogan": lambda: infogan.Critic(4, 16, 1),
-    "dcgan": lambda: dcgan.Critic(4, 16, 1),
-    "resnet": lambda: resnet.Critic(4, 32, 1),
-    "mlp": lambda: mlp.Critic((1, 16, 16), (8,)),
-}
-
-
-@pytest.mark.parametrize("name", CRITICS)
-def test_trunk_and_logit_together_are_the_critic(name: str) -> None:
-    torch.manual_seed(0)
-    critic = CRITICS[name]()
-    trunk, logit = split(critic)
-    size = 32 if name == "resnet" else 16
-    x = torch.randn(5, 1, size, size)
-    assert torch.equal(logit(trunk(x)), critic(x))
-    assert trunk(x).shape == (5, logit.inputs)
-    assert parameter_count(trunk) + parameter_count(logit) == parameter_count(critic)
-    weights = [p.data_ptr() for net in (critic, trunk, logit) for p in net.parameters()]
-    assert len(set(weights)) == len(weights)  # the critic was copied: it still stands alone
+from zerosum.networks.heads import Head
 
 
 def test_the_head_of_q_has_the_layers_of_the_paper() -> None:
@@ -47,8 +23,6 @@ def test_the_head_of_q_has_the_layers_of_the_paper() -> None:
     assert first.weight.std().item() == pytest.approx(0.02, rel=0.02)
 
 
-def test_what_cannot_be_taken_apart_is_refused() -> None:
-    with pytest.raises(TypeError, match="Linear has no `features`"):
-        split(nn.Linear(2, 1))
+def test_a_head_without_outputs_is_refused() -> None:
     with pytest.raises(ValueError, match="outputs=0"):
         Head(4, 4, 0)

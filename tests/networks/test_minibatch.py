@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from zerosum.constraints import spectral_norm
 from zerosum.networks import dcgan, infogan, mlp
 from zerosum.networks.layers.minibatch import MinibatchDiscrimination
-from zerosum.networks.minibatch_critic import MinibatchCritic, Open
+from zerosum.networks.minibatch_critic import MinibatchCritic
 from zerosum.penalties import wgan_gp
 
 
@@ -143,13 +143,16 @@ def test_every_weight_of_the_critic_is_used() -> None:
     assert all(w.grad is not None and w.grad.abs().sum() > 0 for w in critic.parameters())
 
 
-def test_an_open_critic_says_the_same_and_what_it_saw() -> None:
-    critic = MinibatchCritic(mlp.Critic((2,), (8,)), kernels=3, wrap=weight_norm)
+def test_the_critic_judges_by_the_features_of_its_net_and_those_it_adds() -> None:
+    net = mlp.Critic((2,), (8,))
+    critic = MinibatchCritic(net, kernels=3, wrap=weight_norm)
     x = torch.randn(4, 2)
-    seen = Open(critic)(x)
-    assert torch.equal(seen.logits, critic(x))
-    assert torch.equal(seen.features, critic.features(x))
-    assert seen.features.shape == (4, 8 + 3)
+    judged = critic.judge(x)
+    assert torch.equal(judged.logits, critic(x))
+    assert torch.equal(judged.features, critic.features(x))
+    assert judged.features.shape == (4, 8 + 3)
+    assert torch.equal(judged.features[:, :8], net.features(x))
+    assert torch.equal(judged.features[:, 8:], critic.minibatch.nearness(net.features(x)))
 
 
 def test_gradient_penalties_go_through_it_in_one_graph() -> None:
@@ -169,12 +172,10 @@ def test_gradient_penalties_go_through_it_in_one_graph() -> None:
 
 
 def test_networks_to_build_on_must_have_features_and_a_last_layer() -> None:
-    with pytest.raises(TypeError, match="Linear has no `features` and linear `last`"):
+    with pytest.raises(TypeError, match="Linear has no `features` with a linear layer `last`"):
         MinibatchCritic(nn.Linear(3, 1))
-    with pytest.raises(TypeError, match="Linear has no `features` and `last`"):
-        Open(nn.Linear(3, 1))
     normed = mlp.Critic((2,), (8,), wrap=spectral_norm)
-    with pytest.raises(TypeError, match="linear `last`"):
+    with pytest.raises(TypeError, match="the last layer of Critic is wrapped"):
         MinibatchCritic(normed)  # its last layer cannot be made wider
     x = torch.randn(4, 2)
-    assert torch.equal(Open(normed)(x).logits, normed(x))
+    assert torch.equal(normed.judge(x).logits, normed(x))

@@ -15,34 +15,35 @@ from torch import nn
 
 from zerosum.conditioning import projection
 from zerosum.conditioning.batch_norm import ClassBatchNorm
+from zerosum.conditioning.biggan import biggan_deep_pair, biggan_pair
 from zerosum.networks import biggan_deep, resnet
 from zerosum.networks.common import normal, parameter_count
 from zerosum.networks.layers import BatchNorm
+from zerosum.networks.pairs import Pair
 from zerosum.networks.plans import STUDIO
-from zerosum.parts import biggan
 from zerosum.recipes import sagan, sngan_projection
 
 IMAGENET, CIFAR = 1000, 10
-Built = Callable[[], dict[str, nn.Module]]
+Built = Callable[[], Pair]
 
 
 def by_table(
     size: int, classes: int, width: int | None = None, at: Sequence[int] = (), plans: object = resnet.BIGGAN
-) -> dict[str, nn.Module]:
+) -> Pair:
     """A class table in each block of the generator, projection in the critic; built from the parts."""
     shape = {"plans": plans, "attention": at, "init": normal(0.02)}
     generator = resnet.Generator(
         128, width, size, norm=partial(ClassBatchNorm, classes=classes), last_norm=BatchNorm, **shape
     )
-    return {"G": generator, "D": projection.Critic(resnet.Critic(width, size, **shape), classes)}
+    return generator, projection.Critic(resnet.Critic(width, size, **shape), classes)
 
 
 def published(size: int, latent: int, classes: int = IMAGENET, **options: object) -> Built:
-    return partial(biggan.networks, size, 3, classes, latent=latent, **options)
+    return partial(biggan_pair, size, 3, classes, latent=latent, **options)
 
 
 def deep(size: int) -> Built:
-    return partial(biggan.deep_networks, size, 3, IMAGENET)
+    return partial(biggan_deep_pair, size, 3, IMAGENET)
 
 
 def sagan_of(size: int, classes: int, at: int) -> Built:
@@ -52,7 +53,7 @@ def sagan_of(size: int, classes: int, at: int) -> Built:
 @pytest.fixture(autouse=True)
 def on_meta(monkeypatch: pytest.MonkeyPatch) -> None:
     """Power iterations need numbers, which meta tensors have not."""
-    monkeypatch.setattr(import_module("zerosum.constraints.spectral_norm"), "WARM_UP", 0)
+    monkeypatch.setattr(import_module("zerosum.constraints.spectral"), "WARM_UP", 0)
 
 
 WITHOUT_CHUNKS = {"hierarchical": False}
@@ -89,8 +90,8 @@ COUNTS: dict[str, tuple[Built, int, int]] = {
 
 def counted(build: Built) -> tuple[int, int]:
     with torch.device("meta"):
-        nets = build()
-    return parameter_count(nets["G"]), parameter_count(nets["D"])
+        generator, critic = build()
+    return parameter_count(generator), parameter_count(critic)
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -16,14 +16,15 @@ from torch.func import functional_call, grad, grad_and_value
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.conditioning.batch_norm import ClassBatchNorm
 from zerosum.constraints import spectral_norm
 from zerosum.core.game import gradient, start
 from zerosum.data.base import Data
+from zerosum.networks import resnet
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.networks.layers.recompute import Run, directly, recomputed
+from zerosum.networks.layers.recompute import Caller, directly, recomputed
 
 Tensors = dict[str, Tensor]
 Derive = Callable[..., tuple[Tensors, Tensors]]
@@ -41,7 +42,7 @@ class Block(nn.Module):
 
 
 class Labelled(nn.Module):
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Caller) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block() for _ in range(2))
         self.calls = [run(block) for block in self.blocks]
@@ -183,7 +184,7 @@ class Steps(nn.Module):
 
 
 class Tower(nn.Module):
-    def __init__(self, run: Run, blocks: int = 5) -> None:
+    def __init__(self, run: Caller, blocks: int = 5) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Steps() for _ in range(blocks))
         self.calls = [run(block) for block in self.blocks]
@@ -338,6 +339,16 @@ def test_dropout_is_refused_by_name(layer: nn.Module):
     recomputed(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.0), Dropout(0.0)))
 
 
+def test_dropout_beside_a_recomputed_block_drops_what_it_drops_beside_any():
+    x, found = torch.randn(3, 3, 32, 32), []
+    for run in (directly, recomputed):
+        torch.manual_seed(0)
+        critic = resnet.Critic(4, dropout=(0.2, 0.5, 0.5), run=run)
+        critic(x).square().sum().backward()
+        found.append({k: w.grad for k, w in critic.named_parameters()})
+    torch.testing.assert_close(found[1], found[0])
+
+
 # The systems that take it as an argument.
 
 
@@ -346,7 +357,7 @@ def turn(
 ) -> tuple[Any, Any, list[str]]:
     torch.manual_seed(0)
     width = {"sagan": {"g_width": 8, "d_width": 8}}.get(name, {"width": 8, "shared": 8})
-    recipe = recipes.find(name)(
+    recipe = registry.find(name)(
         Data("random", (3, 32, 32), ("a", "b"), None, "", ()), **width, batch_size=4, recompute=recompute
     )
     game = recipe.phases[0].game

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.constraints import spectral_norm
+from zerosum.networks.common import grey_as_channels_last
 from zerosum.networks.layers import DownConv, LayerNorm, Maxout, UpConv, halve, upsample
 
 
@@ -48,6 +49,17 @@ def test_upsample_repeats_and_halve_averages():
     assert torch.equal(halve(upsample(images)), images)
     assert upsample(images).is_contiguous(memory_format=torch.channels_last)
     assert halve(images).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_grey_images_get_the_strides_of_channels_last():
+    x = torch.randn(2, 1, 3, 4)
+    grey = grey_as_channels_last(x)
+    assert torch.equal(grey, x)
+    assert (x.stride(), grey.stride()) == ((12, 12, 4, 1), (12, 1, 4, 1))
+    conv = torch.nn.Conv2d(1, 2, 3)
+    assert conv.to(memory_format=torch.channels_last)(grey).is_contiguous(memory_format=torch.channels_last)
+    coloured = torch.randn(2, 3, 3, 4)
+    assert grey_as_channels_last(coloured) is coloured
 
 
 def test_maxout_by_hand():

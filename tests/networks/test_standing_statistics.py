@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from zerosum.conditioning.biggan import biggan_pair
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.batch_norm import standing_statistics
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.parts import biggan
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def test_mode_and_momentum_survive_a_failure() -> None:
 
 
 def test_a_conditional_generator_then_samples_each_image_alone() -> None:
-    generator = biggan.networks(32, 1, 3, latent=8, width=8, shared=4)["G"].eval()
+    generator = biggan_pair(32, 1, 3, latent=8, width=8, shared=4)[0].eval()
     z, y = torch.randn(24, 8), torch.arange(24) % 3
     with torch.no_grad():
         before = generator(z, y)

@@ -11,7 +11,6 @@ import torch
 from scipy import integrate, optimize, special, stats
 from torch import Tensor
 
-from zerosum.core.game import Objective
 from zerosum.objectives import minimax, non_saturating
 from zerosum.objectives.f_divergence import (
     DIVERGENCES,
@@ -21,6 +20,7 @@ from zerosum.objectives.f_divergence import (
     f_gan_heuristic,
     weighted_jensen_shannon,
 )
+from zerosum.objectives.objective import Objective
 
 ROWS = {
     **DIVERGENCES,

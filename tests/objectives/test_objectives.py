@@ -1,13 +1,15 @@
 """Objectives against closed forms on two discrete distributions, where the optimal critics are known."""
 
 import math
+import pkgutil
+from importlib import import_module
 
 import pytest
 import torch
 from torch import Tensor
 
-from zerosum.core.game import Objective
 from zerosum.objectives import hinge, least_squares, minimax, non_saturating, wasserstein
+from zerosum.objectives.objective import ENERGIES, LOGITS, Goal, Objective
 
 # Multiples of 1/16, so that batches can hold exactly these frequencies.
 P = torch.tensor([4, 8, 1, 3], dtype=torch.float64) / 16
@@ -113,3 +115,23 @@ def test_bfloat16_logits_give_float32_losses_and_derivatives_agree(objective: Ob
     inputs = (torch.randn(5).double().requires_grad_(), torch.randn(5).double().requires_grad_())
     assert torch.autograd.gradcheck(objective.d, inputs)
     assert torch.autograd.gradgradcheck(objective.d, inputs)
+
+
+@pytest.mark.parametrize("package", ["objectives", "penalties", "constraints", "parts"])
+def test_no_name_in_a_package_hides_a_module_of_its(package: str):
+    whole = import_module(f"zerosum.{package}")
+    names = [found.name for found in pkgutil.iter_modules(whole.__path__)]
+    assert names
+    for name in names:  # what `import zerosum.package.name as m` binds
+        module = import_module(f"zerosum.{package}.{name}")
+        assert getattr(whole, name) is module
+
+
+def test_a_goal_of_an_objective_reads_nothing_of_the_samples():
+    real, fake, nothing = torch.randn(5), torch.randn(5), torch.empty(0)
+    for objective in (hinge, Objective(hinge.d, hinge.g, needs_real=True)):
+        goal = Goal.of(objective)
+        assert torch.equal(goal.d(real, fake, nothing, nothing), objective.d(real, fake))
+        assert torch.equal(goal.g(real, fake), objective.g(real, fake))
+        assert (goal.needs_real, goal.reads) == (objective.needs_real, LOGITS)
+    assert Goal.of(hinge, ENERGIES).reads == ENERGIES

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from scipy.optimize import linprog, minimize
 from torch import Tensor
 
-from zerosum.core.game import Objective
+from zerosum.objectives.objective import Objective
 from zerosum.objectives.relativistic import (
     average_hinge,
     average_least_squares,

@@ -1,24 +1,31 @@
 """The custom recipe: every admitted combination plays, refused ones say why, and known ones equal their own pages."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, State, play, start
 from zerosum.data import load as load_anew
+from zerosum.discovery import Modules
+from zerosum.objectives.objective import ENERGIES
 from zerosum.parts import pick
 from zerosum.parts.critics import CONDITIONINGS, CONSTRAINTS, LABELS, NETWORKS, NORMS
 from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
 from zerosum.penalties import gradient
-from zerosum.recipe import Recipe
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 16, "latent": 4, "batch_size": 4, "steps": 4}
 
@@ -28,7 +35,7 @@ load = cache(load_anew)  # the same few images over and over
 
 def custom(source: str = "fashion-mini", **arguments: Any) -> Recipe:
     torch.manual_seed(0)
-    return recipes.find("custom")(load(source), **{**SMALL, **arguments})
+    return registry.find("custom")(load(source), **{**SMALL, **arguments})
 
 
 def batch(recipe: Recipe, source: str = "fashion-mini", k: int = 0) -> Any:
@@ -145,11 +152,11 @@ def test_every_dynamics_plays_and_moves_both(dynamics: str, penalty: str) -> Non
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers_and_two_time_scales(optimizer: str) -> None:
-    check_plays(custom("ring", optimizer=optimizer, lr_d=4e-4, lr_g=1e-4), "ring")
+    check_plays(custom("ring", optimizer=optimizer, d_lr=4e-4, g_lr=1e-4), "ring")
 
 
 def test_the_learning_rates_go_to_their_players() -> None:
-    recipe = custom("ring", optimizer="sgd", beta1=0.0, lr_d=0.5, lr_g=0.25)
+    recipe = custom("ring", optimizer="sgd", beta1=0.0, d_lr=0.5, g_lr=0.25)
     game = recipe.phases[0].game
     state = start(game)
     b = batch(recipe, "ring")
@@ -200,7 +207,7 @@ def carry_over(weights: dict[str, torch.Tensor], to: State, net: str) -> None:
 )
 def test_a_choice_equals_its_page_on_points(page: str, own: dict[str, Any], chosen: dict[str, Any]) -> None:
     data = load("ring")
-    published = recipes.find(page)(data, **own, batch_size=6).phases[0].game
+    published = registry.find(page)(data, **own, batch_size=6).phases[0].game
     theirs = start(published)
     width = next(iter(theirs.weights["D"].values())).shape[0]
     recipe = custom("ring", **chosen, width=width, batch_size=6)
@@ -210,9 +217,9 @@ def test_a_choice_equals_its_page_on_points(page: str, own: dict[str, Any], chos
         carry_over(theirs.weights[net], mine, net)
     if page == "loss-sensitive":  # its critic gives a loss, the opposite of a logit
         for name in ("last.weight", "last.bias"):
-            mine.weights["D"][f"net.{name}"].neg_()
+            mine.weights["D"][name].neg_()
     b = batch(recipe, "ring")
-    for_page = recipes.find(page)(data, **own, batch_size=6).draw(b.x, None, torch.Generator().manual_seed(3))
+    for_page = registry.find(page)(data, **own, batch_size=6).draw(b.x, None, torch.Generator().manual_seed(3))
     for_page = for_page._replace(z=b.given[0], **({"eps": b.drawn[0]} if b.drawn else {}))
     assert losses_of(game, mine, b) == pytest.approx(losses_of(published, theirs, for_page), rel=1e-5)
 
@@ -225,7 +232,7 @@ def test_conditional_choices_equal_their_pages() -> None:
         ("ac-gan", {}, {"conditioning": "auxiliary"}),
     ):
         small = {"width": 4, "latent": 4, "kernel": 4, "batch_size": 6}
-        made = recipes.find(page)(data, **small, **own)
+        made = registry.find(page)(data, **small, **own)
         published = made.phases[0].game
         theirs = start(published)
         recipe = custom(network="dcgan", **small, **chosen)
@@ -250,7 +257,7 @@ def test_looking_ahead_the_generator_maximises_the_critic_s_loss_after_its_updat
     told = losses_of(game, state, b)
     assert told["D"] == losses_of(plain.phases[0].game, state, b)["D"]
     later = Nets(game, state, b).after("D", 2)
-    (_, real), (_, fake) = later.D(b.x), later.D(later.G(*b.given))
+    real, fake = later.D(b.x), later.D(later.G(*b.given))
     bce = torch.nn.functional.binary_cross_entropy_with_logits
     expected = bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
     assert told["G"] == pytest.approx(-float(expected), rel=1e-5)
@@ -263,7 +270,7 @@ def test_noise_is_on_all_that_the_critic_sees_and_fades_with_the_steps() -> None
     assert int(state.memory["t"]) == 0
     n = Nets(game, state, b)
     for t, std in ((0, 0.5), (1, 0.375), (4, 0.0)):
-        real, fake = (n.D(x + std * e)[1].mean() for x, e in zip((b.x, n.G(*b.given)), b.noise, strict=True))
+        real, fake = (n.D(x + std * e).mean() for x, e in zip((b.x, n.G(*b.given)), b.noise, strict=True))
         memory = {"t": torch.tensor(t)}
         assert float(game.players["D"].loss(n, b, memory)["adv"]) == pytest.approx(float(fake - real), abs=1e-6)
         assert float(game.players["G"].loss(n, b, memory)["adv"]) == pytest.approx(-float(fake), abs=1e-6)
@@ -288,7 +295,7 @@ def test_penalties_are_those_of_their_names_with_published_weights(name: str, we
     state = state._replace(weights={k: {i: 3 * w for i, w in ws.items()} for k, ws in state.weights.items()})  # steeper
     n = Nets(game, state, b)
     said = game.players["D"].loss(n, b, {})["penalty"]
-    expected = weight * direct(lambda x: n.D(x)[1], b.x, n.G(*b.given), b.drawn)
+    expected = weight * direct(n.D, b.x, n.G(*b.given), b.drawn)
     assert float(expected) > 0
     torch.testing.assert_close(said, expected)
 
@@ -331,9 +338,34 @@ def test_what_cannot_be_is_refused_with_the_reason(reasons: list[str], arguments
         assert reason in text
 
 
+def test_objectives_are_those_that_their_modules_offer() -> None:
+    offered = [
+        (name, one)
+        for some in Modules("zerosum.objectives", "OBJECTIVES", "objective").all()
+        for name, one in some.items()
+    ]
+    assert list(GOALS) == sorted(name for name, _ in offered), "each once"
+    assert {name for name, goal in GOALS.items() if goal.reads == ENERGIES} == {"energy-based"}
+    reads_real = {"relativistic", "average-relativistic", "average-least-squares", "average-hinge"}
+    assert {name for name, goal in GOALS.items() if goal.needs_real} == reads_real
+
+
+def test_an_objective_in_a_file_of_its_own_is_among_them(tmp_path: Path) -> None:
+    source = Path(registry.__file__).parent
+    copy = tmp_path / "zerosum"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "shipped"))
+    (copy / "objectives" / "mine.py").write_text(
+        "from zerosum.objectives.wasserstein_loss import wasserstein\nOBJECTIVES = {'mine': wasserstein}\n"
+    )
+    code = "from zerosum.parts.objectives import GOALS; print(*GOALS)"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == sorted([*GOALS, "mine"])
+
+
 def test_parts_are_picked_by_name() -> None:
     assert pick({"a": 1}, "a", "letter") == 1
-    with pytest.raises(ValueError, match=r"there is no letter 'q'\. There is: a"):
+    with pytest.raises(ValueError, match=r"there is no letter 'q'\. There are: a"):
         pick({"a": 1}, "q", "letter")
 
 
@@ -341,5 +373,5 @@ def test_parts_are_picked_by_name() -> None:
     "parts", [GOALS, PENALTIES, NETWORKS, CONDITIONINGS, CONSTRAINTS, NORMS, LABELS, DYNAMICS, OPTIMIZERS]
 )
 def test_the_page_lists_every_part(parts: dict[str, Any]) -> None:
-    listed = re.split(r"[\s,;:.()]+", recipes.describe("custom"))
+    listed = re.split(r"[\s,;:.()]+", registry.describe("custom"))
     assert set(parts) <= set(listed)

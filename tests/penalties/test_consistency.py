@@ -6,14 +6,19 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from zerosum.networks import resnet
+from zerosum.networks.critic import Judgement
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.penalties.consistency import Seen, consistency
+from zerosum.penalties.consistency import consistency
 from zerosum.penalties.gradient import wgan_gp
 
 
+def judged(logits: Tensor, features: Tensor) -> Judgement:
+    return Judgement(logits=logits, features=features)
+
+
 def test_by_hand():
-    one = Seen(torch.tensor([1.0, 0.0]), torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
-    two = Seen(torch.tensor([3.0, 0.5]), torch.tensor([[1.0, 6.0], [2.0, 0.0]]))
+    one = judged(torch.tensor([1.0, 0.0]), torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
+    two = judged(torch.tensor([3.0, 0.5]), torch.tensor([[1.0, 6.0], [2.0, 0.0]]))
     # Logits 4 and 0.25 apart, features 16/2 = 8 and 4/2 = 2 on average over units.
     assert consistency(one, two).item() == pytest.approx((4 + 0.8 + 0.25 + 0.2) / 2)
     assert consistency(one, two, share=1.0).item() == pytest.approx((12 + 2.25) / 2)
@@ -25,8 +30,8 @@ def test_by_hand():
 
 
 def test_features_may_be_maps():
-    flat = [Seen(torch.randn(3), torch.randn(3, 8)) for _ in range(2)]
-    maps = [Seen(seen.logits, seen.features.reshape(3, 2, 2, 2)) for seen in flat]
+    flat = [judged(torch.randn(3), torch.randn(3, 8)) for _ in range(2)]
+    maps = [judged(seen.logits, seen.features.reshape(3, 2, 2, 2)) for seen in flat]
     assert consistency(*maps).item() == pytest.approx(consistency(*flat).item())
 
 
@@ -36,26 +41,26 @@ def test_derivatives():
     for margin in (0.0, 0.3):
 
         def term(a: Tensor, b: Tensor, c: Tensor, d: Tensor, margin: float = margin) -> Tensor:
-            return consistency(Seen(a, b), Seen(c, d), margin)
+            return consistency(judged(a, b), judged(c, d), margin)
 
         assert torch.autograd.gradcheck(term, inputs)
         assert torch.autograd.gradgradcheck(term, inputs)
 
 
 def test_in_float32_under_autocast():
-    a, b = Seen(torch.randn(8).bfloat16(), torch.randn(8, 5).bfloat16()), Seen(torch.randn(8), torch.randn(8, 5))
+    a, b = judged(torch.randn(8).bfloat16(), torch.randn(8, 5).bfloat16()), judged(torch.randn(8), torch.randn(8, 5))
     with torch.autocast("cpu", torch.bfloat16):
         found = consistency(a, b)
     assert found.dtype == torch.float32
-    assert found.item() == consistency(Seen(a.logits.float(), a.features.float()), b).item()
+    assert found.item() == consistency(judged(a.logits.float(), a.features.float()), b).item()
 
 
 def test_refuses_passes_of_different_samples():
-    a, b = Seen(torch.randn(4), torch.randn(4, 2)), Seen(torch.randn(3), torch.randn(3, 2))
+    a, b = judged(torch.randn(4), torch.randn(4, 2)), judged(torch.randn(3), torch.randn(3, 2))
     with pytest.raises(ValueError, match=r"logits have shapes \(4,\) and \(3,\): pass the same samples twice"):
         consistency(a, b)
     with pytest.raises(ValueError, match="features have shapes"):
-        consistency(a, Seen(a.logits, torch.randn(4, 3)))
+        consistency(a, judged(a.logits, torch.randn(4, 3)))
 
 
 class Linear(nn.Module):
@@ -65,9 +70,9 @@ class Linear(nn.Module):
         super().__init__()
         self.drop, self.w = Dropout(rate), nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
 
-    def forward(self, x: Tensor) -> Seen:
+    def forward(self, x: Tensor) -> Judgement:
         h = self.drop(x)
-        return Seen(h @ self.w, h)
+        return judged(h @ self.w, h)
 
 
 def test_two_dropout_passes_differ_as_much_as_their_variance_says():
@@ -90,7 +95,7 @@ def loss_of(critic: resnet.Critic, x: Tensor, y: Tensor, eps: Tensor, w: dict[st
         return logits
 
     one, two = look(x), look(x)
-    return consistency(Seen(one, one[:, None]), Seen(two, two[:, None])) + wgan_gp(look, x, y, eps)
+    return consistency(judged(one, one[:, None]), judged(two, two[:, None])) + wgan_gp(look, x, y, eps)
 
 
 def test_dropout_in_the_loss_and_inside_the_gradient_penalty_compiles_and_equals_eager():

@@ -10,7 +10,7 @@ from torch.func import functional_call, grad
 from zerosum.networks import dcgan
 from zerosum.networks.layers import BatchNorm, LayerNorm
 from zerosum.penalties import dragan, r1, r2, slope, wgan_gp
-from zerosum.penalties.gradient import Excess, one_sided, two_sided, wgan_div
+from zerosum.penalties.gradient import Excess, one_sided, two_sided, weighted_wgan_gp, wgan_div
 
 
 class Bound:
@@ -161,6 +161,21 @@ def test_refuses_what_does_not_fit():
         wgan_gp(lambda t: t.sum(1), x, x[:3], torch.rand(4))
     with pytest.raises(ValueError, match="noise has shape"):
         dragan(lambda t: t.sum(1), x, x[:1], torch.rand(4))
+
+
+def test_a_weighted_penalty_is_one_term_and_costs_nothing_without_a_weight():
+    real, fake, eps = torch.randn(5, 2), torch.randn(5, 2), torch.rand(5)
+
+    def critic(x: Tensor) -> Tensor:
+        return x.square().sum(1)
+
+    def untouched(x: Tensor) -> Tensor:
+        raise AssertionError("nobody asks this critic")
+
+    terms = weighted_wgan_gp(3.0, critic, real, fake, eps)
+    assert terms.keys() == {"gp"}
+    assert torch.equal(terms["gp"], 3 * wgan_gp(critic, real, fake, eps))
+    assert weighted_wgan_gp(0.0, untouched, real, fake, eps) == {}
 
 
 # One-sided and zero-centred penalties, and WGAN-div's.

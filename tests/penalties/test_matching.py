@@ -9,19 +9,18 @@ from zerosum.core.dynamics import simultaneous
 from zerosum.core.game import Game, Player, start
 from zerosum.core.optim import Optimizer, adam, sgd
 from zerosum.core.train import train
-from zerosum.penalties.matching import feature_matching, feature_matching_l1, historical
+from zerosum.penalties.matching import feature_matching, historical
 
 
 def test_feature_matching_by_hand() -> None:
     real = torch.tensor([[1.0, 2.0], [3.0, 6.0]])  # mean (2, 4)
     fake = torch.tensor([[0.0, 1.0], [0.0, 0.0], [3.0, 2.0]])  # mean (1, 1)
     assert feature_matching(real, fake).item() == pytest.approx(1 + 9)
-    assert feature_matching_l1(real, fake).item() == pytest.approx((1 + 3) / 2)
 
 
 def test_equal_means_are_no_distance_however_the_samples_differ() -> None:
     real, fake = torch.tensor([[-1.0], [1.0]]), torch.tensor([[-5.0], [5.0]])
-    assert feature_matching(real, fake).item() == feature_matching_l1(real, fake).item() == 0
+    assert feature_matching(real, fake).item() == 0
 
 
 def test_descent_moves_generated_features_towards_the_mean_of_real_ones() -> None:
@@ -29,23 +28,19 @@ def test_descent_moves_generated_features_towards_the_mean_of_real_ones() -> Non
     gap = fake.mean(0) - real.mean(0)
     found = torch.func.grad(lambda f: feature_matching(real, f))(fake)
     torch.testing.assert_close(found, (2 * gap / 5).expand(5, 3))
-    found = torch.func.grad(lambda f: feature_matching_l1(real, f))(fake)
-    torch.testing.assert_close(found, (gap.sign() / (3 * 5)).expand(5, 3))
 
 
 def test_derivatives_and_precision_and_shapes() -> None:
     real, fake = torch.randn(3, 2).double().requires_grad_(), torch.randn(4, 2).double().requires_grad_()
     assert torch.autograd.gradcheck(feature_matching, (real, fake))
     assert torch.autograd.gradgradcheck(feature_matching, (real, fake))
-    assert torch.autograd.gradcheck(feature_matching_l1, (real, fake))
     half = torch.randn(64, 5).bfloat16(), torch.randn(64, 5).bfloat16()
-    for distance in (feature_matching, feature_matching_l1):
-        with torch.autocast("cpu", torch.bfloat16):
-            found = distance(*half)
-        assert found.dtype == torch.float32
-        assert found.item() == pytest.approx(distance(*(h.double() for h in half)).item(), rel=1e-5)
-        with pytest.raises(ValueError, match="must agree in all but"):
-            distance(torch.randn(4, 3), torch.randn(4, 2))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = feature_matching(*half)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(feature_matching(*(h.double() for h in half)).item(), rel=1e-5)
+    with pytest.raises(ValueError, match="must agree in all but"):
+        feature_matching(torch.randn(4, 3), torch.randn(4, 2))
 
 
 STRENGTH = 0.3

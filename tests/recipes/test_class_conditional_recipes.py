@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recipe_data import load
 from torch import Tensor, nn
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.conditioning.adain import AdaIN
 from zerosum.conditioning.batch_norm import ClassBatchNorm
 from zerosum.conditioning.embedding import SharedGenerator
 from zerosum.core.game import Game, Nets, State, gradient, play, start
 from zerosum.core.train import train
-from zerosum.data import load
 from zerosum.data.base import Data
 from zerosum.data.images import Images
 from zerosum.networks import resnet
-from zerosum.recipe import ClassBatch, Recipe
+from zerosum.system import Recipe
 
 WIDTHS = {"g_width": 8, "d_width": 8}
 SMALL: dict[str, dict[str, Any]] = {
@@ -34,10 +34,10 @@ each = pytest.mark.parametrize("name", SMALL)
 big = pytest.mark.parametrize("name", ["biggan", "biggan-deep"])
 
 
-def build(name: str, **changes: Any) -> tuple[Recipe, Game, ClassBatch]:
+def build(name: str, **changes: Any) -> tuple[Recipe, Game, Any]:
     torch.manual_seed(0)
     data = load("fashion-mini")
-    recipe = recipes.find(name)(data, **{**SMALL[name], "batch_size": SIZE, "steps": 3, **changes})
+    recipe = registry.find(name)(data, **{**SMALL[name], "batch_size": SIZE, "steps": 3, **changes})
     batch = recipe.draw(*data.batch(0, SIZE, seed=0), torch.Generator().manual_seed(0))
     return recipe, recipe.phases[0].game, batch
 
@@ -59,7 +59,7 @@ def with_classes_apart(game: Game) -> State:
     return state
 
 
-def logits(n: Nets, b: ClassBatch, count: int) -> tuple[np.ndarray, np.ndarray]:
+def logits(n: Nets, b: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Of real images with their labels, and of so many generated ones with the classes asked for."""
     real, fake = n.D(b.x, b.y), n.D(n.G(b.z[:count], b.c[:count]), b.c[:count])
     return real.detach().double().numpy(), fake.detach().double().numpy()
@@ -227,7 +227,7 @@ def normalised_apart(game: Game) -> Game:
     return replace(game, nets={**game.nets, "G": SharedGenerator(net, 10, 4)}, project={"D": game.project["D"]})
 
 
-def difference(game: Game, who: str, b: ClassBatch) -> float:
+def difference(game: Game, who: str, b: Any) -> float:
     """Between the gradient of a batch and that of the same in two parts, relative to its length."""
     whole, parts = (
         torch.cat([g.flatten() for g in gradient(replace(game, accumulate=k), who, start(game), b)[0][who].values()])
@@ -276,7 +276,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 @each
 def test_numbers_of_the_paper_are_the_defaults(name: str) -> None:
-    given = {k: p.default for k, p in recipes.arguments(name).items()}
+    given = {k: p.default for k, p in registry.arguments(name).items()}
     assert given | DEFAULTS[name] == given
     if name in ("biggan", "biggan-deep"):
         assert (given["orthogonal"], given["ema"], given["shared"]) == (1e-4, 0.9999, 128)
@@ -294,7 +294,7 @@ def test_data_without_labels_are_refused_with_what_would_do(name: str) -> None:
     bare = Images.of(np.zeros((20, 32, 32, 1), np.uint8), name="bare")
     for data in (load("ring"), bare, of_shape(1, 32, 32, classes=1)):
         with pytest.raises(ValueError, match=r"needs labelled images, such as a folder with a subfolder.*try sngan$"):
-            recipes.find(name)(data, **SMALL[name])
+            registry.find(name)(data, **SMALL[name])
 
 
 SIZES = {
@@ -309,7 +309,7 @@ SIZES = {
 def test_sizes_without_a_layout_are_refused_with_those_there_are(name: str) -> None:
     for size in (28, 96, 1024):
         with pytest.raises(ValueError, match=rf"size={size}: there are layouts for {SIZES[name]} \(resize"):
-            recipes.find(name)(of_shape(3, size, size))
+            registry.find(name)(of_shape(3, size, size))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_sizes_without_a_layout_are_refused_with_those_there_are(name: str) -> N
 )
 def test_impossible_networks_are_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        recipes.find(name)(of_shape(3, 32, 32), **{**SMALL[name], **options})
+        registry.find(name)(of_shape(3, 32, 32), **{**SMALL[name], **options})
 
 
 def test_labels_of_each_row_of_the_paper_s_table_reach_the_image() -> None:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_data import load
 from torch import Tensor, nn
 from torch.func import functional_call
 
 import zerosum
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Said, State, gradient, play, start
 from zerosum.core.train import train
-from zerosum.data import load
-from zerosum.recipe import Recipe
 from zerosum.recipes.began import halving
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 6, "batch_size": 6, "steps": 4}
 NAMES = ("ebgan", "ebgan-pt", "began")
@@ -25,7 +25,7 @@ NAMES = ("ebgan", "ebgan-pt", "began")
 
 def build(name: str, source: str = "fashion-mini", **arguments: Any) -> tuple[Recipe, Game]:
     torch.manual_seed(0)
-    recipe = recipes.find(name)(load(source), **(SMALL | arguments))
+    recipe = registry.find(name)(load(source), **(SMALL | arguments))
     return recipe, recipe.phases[0].game
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_data import load
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.dynamics import alternating, simultaneous
 from zerosum.core.game import Nets, State, start
-from zerosum.data import load
 from zerosum.objectives import minimax, non_saturating
 from zerosum.objectives.f_divergence import DIVERGENCES
-from zerosum.recipe import Recipe
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 8, "latent": 4, "batch_size": 6, "steps": 4}
 ALL = [*({"divergence": name} for name in DIVERGENCES), {"divergence": "alpha", "alpha": 0.5},
@@ -21,7 +21,7 @@ ALL = [*({"divergence": name} for name in DIVERGENCES), {"divergence": "alpha", 
 
 def build(source: str = "ring", **words: Any) -> Recipe:
     torch.manual_seed(0)
-    return recipes.find("f-gan")(load(source), **{**SMALL, **words})
+    return registry.find("f-gan")(load(source), **{**SMALL, **words})
 
 
 def batch(recipe: Recipe, source: str = "ring") -> Any:
@@ -66,7 +66,7 @@ def test_single_step_moves_both_from_one_point_and_alternating_does_not() -> Non
     single, turns = build(), build(method="alternating", n_critic=3)
     assert single.dynamics is simultaneous
     assert turns.dynamics is None
-    assert [move.steps for move in alternating(turns.phases[0].game)] == [3, 1]
+    assert [move.updates(0) for move in alternating(turns.phases[0].game)] == [3, 1]
     game = single.phases[0].game
     (move,) = simultaneous(game)
     before = start(game)
@@ -115,8 +115,8 @@ def test_single_step_compiles_on_images() -> None:
         ({"divergence": "alpha", "alpha": 1.0}, "the limit at 1 is 'kl'"),
         ({"divergence": "alpha", "alpha": 0.0}, "the limit at 0 is 'reverse-kl'"),
         ({"divergence": "weighted-jensen-shannon", "pi": 1.0}, "pi=1.0: must be above 0 and below 1"),
-        ({"generator": "tricky"}, "choose one of variational, heuristic"),
-        ({"method": "both"}, "choose one of single-step, alternating"),
+        ({"generator": "tricky"}, "There are: variational, heuristic"),
+        ({"method": "both"}, "There are: single-step, alternating"),
         ({"n_critic": 5}, "use alternating"),
     ],
 )

@@ -1,27 +1,29 @@
 """The improved GAN recipe: each technique changes what it says and nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from recipe_data import load
 from torch import nn
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, play, start
-from zerosum.data import load
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.minibatch import MinibatchDiscrimination
 from zerosum.networks.layers.virtual_batch_norm import VirtualBatchNorm
-from zerosum.recipe import Batch, Recipe
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 6, "steps": 4}
 
 
-def build(source: str = "fashion-mini", **arguments: Any) -> tuple[Recipe, Game, Batch]:
+def build(source: str = "fashion-mini", size: int | None = None, **arguments: Any) -> tuple[Recipe, Game, Any]:
     torch.manual_seed(0)
-    recipe = recipes.find("improved-gan")(load(source), **{**SMALL, **arguments})
-    batch = recipe.draw(*load(source).batch(0, 6, seed=0), torch.Generator().manual_seed(0))
+    data = load(source, size=size)
+    recipe = registry.find("improved-gan")(data, **{**SMALL, **arguments})
+    batch = recipe.draw(*data.batch(0, 6, seed=0), torch.Generator().manual_seed(0))
     return recipe, recipe.phases[0].game, batch
 
 
@@ -34,7 +36,7 @@ def has(net: nn.Module, kind: type[nn.Module]) -> bool:
 def test_the_critic_minimises_the_cross_entropy_with_smoothed_real_labels(source: str, smoothing: float) -> None:
     _, game, batch = build(source, smoothing=smoothing)
     n = Nets(game, start(game), batch)
-    real, fake = n.D(batch.x).logits, n.D(n.G(batch.z)).logits
+    real, fake = n.D(batch.x), n.D(n.G(batch.z))
     assert real.shape == fake.shape == (6,)
     expected = F.binary_cross_entropy_with_logits(real, torch.full((6,), 1 - smoothing))
     expected += F.binary_cross_entropy_with_logits(fake, torch.zeros(6))
@@ -47,7 +49,7 @@ def test_the_generator_fools_or_matches() -> None:
         _, game, batch = build(generator=generator)
         n = Nets(game, start(game), batch)
         (term,) = game.players["G"].loss(n, batch, {}).values()
-        real, fake = n.D(batch.x), n.D(n.G(batch.z))
+        real, fake = n.D.judge(batch.x), n.D.judge(n.G(batch.z))
         gap = real.features.double().mean(0) - fake.features.double().mean(0)
         expected = {
             "non-saturating": -torch.sigmoid(fake.logits).log().mean(),
@@ -73,7 +75,7 @@ def test_with_kernels_the_critic_sees_the_batch_and_without_only_the_sample(sour
         assert has(game.nets["D"], MinibatchDiscrimination) == bool(kernels)
         n = Nets(game, start(game), batch)
         same = batch.x[:1].expand_as(batch.x)
-        alone, among = n.D(batch.x[:1]).logits, n.D(same).logits
+        alone, among = n.D(batch.x[:1]), n.D(same)
         assert torch.allclose(alone.expand(6), among, atol=1e-5) == (not kernels)
 
 
@@ -92,7 +94,7 @@ def test_the_reference_batch_makes_generated_samples_independent() -> None:
 def test_the_reference_batch_is_the_same_in_every_run_and_stays() -> None:
     _, game, batch = build(reference=5)
     torch.manual_seed(1)
-    again = recipes.find("improved-gan")(load("fashion-mini"), reference=5, **SMALL).phases[0].game
+    again = registry.find("improved-gan")(load("fashion-mini"), reference=5, **SMALL).phases[0].game
     state = start(game)
     assert torch.equal(state.buffers["G"]["latents"], start(again).buffers["G"]["latents"])
     after, _ = play(game, "G", state, batch)
@@ -132,9 +134,7 @@ def test_refuses_what_does_not_fit() -> None:
     ],
 )
 def test_every_technique_compiles_to_one_graph_and_runs_in_bfloat16(arguments: dict[str, Any]) -> None:
-    from dataclasses import replace
-
-    _, game, batch = build(**arguments)
+    _, game, batch = build(size=16, **arguments)
     for who in game.players:
         eager, said = play(game, who, start(game), batch)
         run = torch.compile(lambda state, b, who=who: play(game, who, state, b), backend="aot_eager", fullgraph=True)

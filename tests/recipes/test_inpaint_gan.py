@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_data import load
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, play, start
-from zerosum.data import load
-from zerosum.recipe import Recipe
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 8, "batch_size": 10, "steps": 4}
 # Rows and columns that are hidden, of 32.
@@ -25,7 +25,7 @@ HIDDEN = {
 def build(**changes: Any) -> tuple[Recipe, Game, Any]:
     torch.manual_seed(0)
     data = load("fashion-mini")
-    recipe = recipes.find("inpaint-gan")(data, **{**SMALL, **changes})
+    recipe = registry.find("inpaint-gan")(data, **{**SMALL, **changes})
     batch = recipe.draw(*data.batch(0, 10, seed=0), torch.Generator().manual_seed(0))
     return recipe, recipe.phases[0].game, batch
 
@@ -40,9 +40,9 @@ def test_the_part_that_is_not_hidden_is_kept_exactly(mask: str) -> None:
     _, game, b = build(mask=mask)
     where = hidden(mask)
     assert torch.equal(b.x, load("fashion-mini").batch(0, 10, seed=0)[0])
-    assert torch.equal(b.y[..., ~where], b.x[..., ~where])
-    assert not b.y[..., where].any()
-    made = Nets(game, start(game), b).G(b.z, b.y)
+    assert torch.equal(b.given[..., ~where], b.x[..., ~where])
+    assert not b.given[..., where].any()
+    made = Nets(game, start(game), b).G(b.z, b.given)
     assert torch.equal(made[..., ~where], b.x[..., ~where])
     assert (made[..., where] != 0).float().mean() > 0.9
 
@@ -51,9 +51,9 @@ def test_the_part_that_is_not_hidden_is_kept_exactly(mask: str) -> None:
 def test_losses_are_those_of_the_conditional_game(weight: float) -> None:
     _, game, b = build(l1_weight=weight)
     n = Nets(game, start(game), b)
-    made = n.G(b.z, b.y)
+    made = n.G(b.z, b.given)
     # E log D(x|y) + E log(1 - D(G(z|y)|y)), and -E log D(G(z|y)|y); the critic sees image and condition side by side.
-    real, fake = (torch.sigmoid(n.D(torch.cat([x, b.y], 1))) for x in (b.x, made))
+    real, fake = (torch.sigmoid(n.D(torch.cat([x, b.given], 1))) for x in (b.x, made))
     d, g = game.players["D"].loss(n, b, {}), game.players["G"].loss(n, b, {})
     torch.testing.assert_close(d["adv"], -real.log().mean() - (1 - fake).log().mean(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(g["adv"], -fake.log().mean(), rtol=1e-5, atol=1e-6)
@@ -65,11 +65,11 @@ def test_losses_are_those_of_the_conditional_game(weight: float) -> None:
 def test_both_players_read_the_condition() -> None:
     _, game, b = build()
     n = Nets(game, start(game), b)
-    other = b.y.flip(0)
-    assert (n.D(torch.cat([b.x, b.y], 1)) != n.D(torch.cat([b.x, other], 1))).any()
+    other = b.given.flip(0)
+    assert (n.D(torch.cat([b.x, b.given], 1)) != n.D(torch.cat([b.x, other], 1))).any()
     below = hidden("bottom")
-    assert (n.G(b.z, b.y)[..., below] != n.G(b.z, other)[..., below]).any()
-    assert (n.G(b.z, b.y)[..., below] != n.G(b.z.flip(0), b.y)[..., below]).any()
+    assert (n.G(b.z, b.given)[..., below] != n.G(b.z, other)[..., below]).any()
+    assert (n.G(b.z, b.given)[..., below] != n.G(b.z.flip(0), b.given)[..., below]).any()
 
 
 def test_the_further_term_pulls_towards_the_real_image() -> None:
@@ -98,13 +98,13 @@ def test_the_prior_gives_halves_of_real_images_each_as_likely() -> None:
 
 def test_points_are_refused_with_what_would_do() -> None:
     with pytest.raises(ValueError, match=r"needs images.*ns-gan"):
-        recipes.find("inpaint-gan")(load("ring"))
+        registry.find("inpaint-gan")(load("ring"))
 
 
 def test_a_run_can_be_sampled_walked_and_scored_without_taking_images_for_labels(tmp_path: Path) -> None:
     import zerosum
-    from zerosum.cli.common import opened
-    from zerosum.cli.interpolate import Options, walk
+    from zerosum.cli.common import open_run
+    from zerosum.cli.interpolate import InterpolateOptions, walk
     from zerosum.runs.scoring import generated
 
     settings = zerosum.Settings(data="fashion-mini", out=str(tmp_path / "run"))
@@ -115,8 +115,8 @@ def test_a_run_can_be_sampled_walked_and_scored_without_taking_images_for_labels
     assert torch.equal(samples[:, :, :16], y[:, :, :16])
     torch.testing.assert_close(sampler(60, 5), sampler.generate(z[60:65], y[60:65]))
     assert generated(sampler, run.setup, 2, 10).labels is None
-    found = opened(str(run.folder.path), best=False, device="cpu")
-    walks = walk(found, Options(str(run.folder.path), rows=2, steps=3), seed=0)
+    found = open_run(str(run.folder.path), best=False, device="cpu")
+    walks = walk(found, InterpolateOptions(str(run.folder.path), rows=2, steps=3), seed=0)
     assert walks.shape == (2, 3, 1, 32, 32)
     assert torch.equal(
         walks[:, :, :, :16], walks[:, :1, :, :16].expand(2, 3, 1, 16, 32)

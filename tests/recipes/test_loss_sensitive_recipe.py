@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_data import load
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, play, start
-from zerosum.data import load
 
 SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 10, "steps": 4}
 
@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 10,
 def build(source: str, **arguments: Any) -> tuple[Game, Any]:
     torch.manual_seed(0)
     data = load(source)
-    recipe = recipes.find("loss-sensitive")(data, **SMALL, **arguments)
+    recipe = registry.find("loss-sensitive")(data, **SMALL, **arguments)
     return recipe.phases[0].game, recipe.draw(*data.batch(0, 10, seed=0), torch.Generator().manual_seed(0))
 
 
@@ -74,4 +74,4 @@ def test_clipping_and_weight_decay_are_optional():
 @pytest.mark.parametrize("arguments", [{"nu": 1.5}, {"c": 0.0}, {"nu": float("-inf")}, {"tau": -1.0}])
 def test_bad_settings_are_refused(arguments: dict[str, float]):
     with pytest.raises(ValueError):
-        recipes.find("loss-sensitive")(load("ring"), **arguments)
+        registry.find("loss-sensitive")(load("ring"), **arguments)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from recipe_data import load
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, start
-from zerosum.data import load
 
 SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 12, "steps": 4}
 
@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 12,
 def build(name: str, source: str, **arguments: Any) -> tuple[Game, Any]:
     torch.manual_seed(0)
     data = load(source)
-    recipe = recipes.find(name)(data, **SMALL, **arguments)
+    recipe = registry.find(name)(data, **SMALL, **arguments)
     x, y = data.batch(0, 12, seed=0)
     return recipe.phases[0].game, recipe.draw(x, y, torch.Generator().manual_seed(0))
 
@@ -66,4 +66,4 @@ def test_real_and_generated_samples_are_packed_and_the_objective_does_not_satura
 )
 def test_packs_that_do_not_fit_are_refused(arguments: dict[str, int], message: str):
     with pytest.raises(ValueError, match=message):
-        recipes.find("pac-gan")(load("ring"), **arguments)
+        registry.find("pac-gan")(load("ring"), **arguments)

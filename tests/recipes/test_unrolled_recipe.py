@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from recipe_data import load
 from torch import Tensor, nn
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, State, gradient, play, start
 from zerosum.core.optim import Optimizer, adam, sgd
-from zerosum.data import load
-from zerosum.recipe import Recipe
+from zerosum.system import Recipe, batch
 
 Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # (weights, gradients) -> weights
 
@@ -22,13 +22,13 @@ def build(unroll: int, opt: Optimizer | None = None) -> tuple[Game, State, Any]:
     """The recipe on the ring with tiny networks, in float64, after one turn of the critic on another batch."""
     torch.manual_seed(0)
     data = load("ring")
-    recipe: Recipe = recipes.find("unrolled")(data, unroll=unroll, width=5, latent=3, batch_size=6)
+    recipe: Recipe = registry.find("unrolled")(data, unroll=unroll, width=5, latent=3, batch_size=6)
     game = recipe.phases[0].game
     for net in game.nets.values():
         net.double()
     game = replace(game, opts={**game.opts, "D": opt}) if opt else game
     batches = [recipe.draw(*data.batch(k, 6, seed=0), torch.Generator().manual_seed(k)) for k in range(2)]
-    one, other = (type(b)(*(t.double() for t in b)) for b in batches)
+    one, other = (batch(x=b.x.double(), y=None, z=b.z.double()) for b in batches)
     state, _ = play(game, "D", start(game), other)
     return game, state, one
 
@@ -139,7 +139,7 @@ def test_on_images_the_running_statistics_are_those_of_one_forward():
     data, buffers = load("fashion-mini"), []
     for unroll in (0, 3):
         torch.manual_seed(0)
-        recipe = recipes.find("unrolled")(data, unroll=unroll, width=4, latent=8, batch_size=6)
+        recipe = registry.find("unrolled")(data, unroll=unroll, width=4, latent=8, batch_size=6)
         game = recipe.phases[0].game
         b = recipe.draw(*data.batch(0, 6, seed=0), torch.Generator().manual_seed(0))
         buffers.append(play(game, "G", start(game), b)[0].buffers)
@@ -150,7 +150,7 @@ def test_on_images_the_running_statistics_are_those_of_one_forward():
 
 def test_initial_weights_are_those_of_the_demo():
     torch.manual_seed(0)
-    nets = recipes.find("unrolled")(load("ring")).phases[0].game.nets
+    nets = registry.find("unrolled")(load("ring")).phases[0].game.nets
     layers = {name: [m for m in net.modules() if isinstance(m, nn.Linear)] for name, net in nets.items()}
     assert [(m.in_features, m.out_features) for m in layers["G"]] == [(256, 128), (128, 128), (128, 2)]
     assert [(m.in_features, m.out_features) for m in layers["D"]] == [(2, 128), (128, 128), (128, 1)]
@@ -162,4 +162,8 @@ def test_initial_weights_are_those_of_the_demo():
 
 def test_negative_numbers_of_steps_are_refused():
     with pytest.raises(ValueError, match="fewer than 0"):
-        recipes.find("unrolled")(load("ring"), unroll=-1)
+        registry.find("unrolled")(load("ring"), unroll=-1)
+
+
+def test_the_critic_s_learning_rate_is_still_known_by_its_earlier_name():
+    assert registry.current("unrolled", {"lr": 3e-4, "g_lr": 1e-4}, note=False) == {"d_lr": 3e-4, "g_lr": 1e-4}

@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 import torch
+from recipe_data import load
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, play, start
 from zerosum.core.train import train
-from zerosum.data import load
 from zerosum.data.base import Data
 from zerosum.networks.autoencoder import GaussianDecoder
-from zerosum.recipe import Recipe
 from zerosum.recipes.vae import divergence
+from zerosum.system import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 3, "batch_size": 8, "steps": 4}
 
 
 def build(data: Data, **arguments: Any) -> tuple[Recipe, Game]:
     torch.manual_seed(0)
-    recipe = recipes.find("vae")(data, **(SMALL | arguments))
+    recipe = registry.find("vae")(data, **(SMALL | arguments))
     return recipe, recipe.phases[0].game
 
 
@@ -50,7 +50,7 @@ def test_the_loss_on_colour_images_is_the_negative_bound_summed_over_pixels_and_
     terms = game.players["VAE"].loss(Nets(game, start(game), b), b, {})
     n = Nets(game, start(game), b)
     mu, sigma = n.E(b.x)
-    pixels = (n.G(mu + sigma * b.eps) + 1) / 2  # the mean images, in [0, 1]
+    pixels = (n.G(mu + sigma * b.z) + 1) / 2  # the mean images, in [0, 1]
     p: Any = Bernoulli(pixels, validate_args=False)
     torch.testing.assert_close(terms["reconstruction"], -p.log_prob((b.x + 1) / 2).sum((1, 2, 3)).mean())
     kl: Any = kl_divergence(Normal(mu, sigma), Normal(0.0, 1.0))
@@ -65,7 +65,7 @@ def test_the_loss_on_points_has_a_gaussian_likelihood(deviation: float | None) -
     terms = game.players["VAE"].loss(Nets(game, start(game), b), b, {})
     n = Nets(game, start(game), b)
     mu, sigma = n.E(b.x)
-    p: Any = Normal(n.G(mu + sigma * b.eps), 1.0 if deviation is None else deviation)
+    p: Any = Normal(n.G(mu + sigma * b.z), 1.0 if deviation is None else deviation)
     torch.testing.assert_close(terms["reconstruction"], -p.log_prob(b.x).sum(1).mean())
 
 
@@ -85,7 +85,7 @@ def linear_gaussian(shift: float, stretch: float) -> tuple[Tensor, Tensor, Tenso
     # The bound is quadratic in the noise: the four corners of the square have its mean and covariance.
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0]).double()] * 2)
     nets: Any = SimpleNamespace(E=lambda x: tuple(t.repeat_interleave(4, 0) for t in q), G=GaussianDecoder(mean, s))
-    b = SimpleNamespace(x=x.repeat_interleave(4, 0), eps=corners.repeat(3, 1))
+    b = SimpleNamespace(x=x.repeat_interleave(4, 0), z=corners.repeat(3, 1))
     terms = build(load("ring"))[1].players["VAE"].loss(nets, b, {})
     marginal: Any = MultivariateNormal(c, w @ w.T + s**2 * torch.eye(2).double())
     gap: Any = kl_divergence(Normal(*q), Normal(exact, spread))
@@ -114,25 +114,25 @@ def test_one_player_moves_both_networks_through_the_latent() -> None:
     # The encoder hears of the reconstruction, not of the divergence alone.
     n = Nets(game, state, b)
     mu, sigma = (t.detach().requires_grad_() for t in n.E(b.x))
-    to_mu, to_sigma = torch.autograd.grad(n.G(mu + sigma * b.eps, b.x).mean(), (mu, sigma))
+    to_mu, to_sigma = torch.autograd.grad(n.G(mu + sigma * b.z, b.x).mean(), (mu, sigma))
     assert to_mu.abs().max() > 0
-    torch.testing.assert_close(to_sigma, to_mu * b.eps)
+    torch.testing.assert_close(to_sigma, to_mu * b.z)
 
 
 def test_noise_and_prior_are_standard_normal() -> None:
     recipe, _ = build(load("ring"), batch_size=4096)
-    eps = batch(recipe, "ring").eps
+    eps = batch(recipe, "ring").z
     z: Any = recipe.prior(4096, torch.Generator().manual_seed(1))
     for draws in (eps, z):
         assert draws.shape == (4096, 3)
         assert draws.mean().abs() < 0.03
         assert draws.std().item() == pytest.approx(1, abs=0.03)
         assert draws.abs().max() > 3, "normal, not uniform"
-    assert torch.equal(eps, batch(recipe, "ring").eps)
+    assert torch.equal(eps, batch(recipe, "ring").z)
 
 
 def test_defaults_are_the_study_s() -> None:
-    image, points = (recipes.find("vae")(load(source), width=2) for source in ("fashion-mini", "ring"))
+    image, points = (registry.find("vae")(load(source), width=2) for source in ("fashion-mini", "ring"))
     priors: list[Any] = [recipe.prior(1, torch.Generator()) for recipe in (image, points)]
     assert [z.shape for z in priors] == [(1, 64), (1, 2)]
     assert (image.batch_size, image.generator) == (64, "G")

@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from recipe_data import load
+
 import zerosum
-from zerosum import recipe as recipes
-from zerosum.data import load
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
+from zerosum import registry
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.runs.loop import Stop
 
 
 def updates(**arguments: Any) -> dict[int, int]:
-    player = recipes.find("wgan")(load("ring"), **arguments).phases[0].game.players["D"]
+    player = registry.find("wgan")(load("ring"), **arguments).phases[0].game.players["D"]
     return {t: player.updates(t) for t in (0, 1, 24, 25, 499, 500, 501, 1000)}
 
 
@@ -38,4 +39,4 @@ def test_stopped_and_resumed_it_counts_the_same_batches_and_images(tmp_path: Pat
     assert last == resumed.latest().name
     ends = [(folder.states / last / "tensors.safetensors").read_bytes() for folder in (whole, resumed)]
     assert ends[0] == ends[1]
-    assert [row["images"] for row in rows_of(resumed.metrics)] == [800, 1600]
+    assert [row["images"] for row in Rows(resumed.metrics)] == [800, 1600]

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from zerosum.errors import UsageError
+from zerosum.folder import RunFolder
 from zerosum.metrics import score
-from zerosum.recipe import UsageError
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.report import write_report
-from zerosum.runs.report_parts import read, scores
-from zerosum.runs.report_parts.chart import POINTS, Line, chart, domain, short, stretches, ticks
+from zerosum.report import read, scores
+from zerosum.report.chart import POINTS, Line, abbreviate, chart, domain, stretches, ticks
+from zerosum.report.write import write_report
 
 VOID = {"meta", "img", "input"}
 PROTOCOL = {"samples": 500, "sample_kind": "generated", "reference": "toy", "reference_count": 40, "seed": 1}
@@ -309,7 +309,7 @@ def test_it_is_written_whole_or_not_at_all(run: RunFolder, monkeypatch: pytest.M
 
 def test_it_does_not_import_torch(run: RunFolder) -> None:
     program = (
-        "import sys; from zerosum.runs.folder import RunFolder; from zerosum.runs.report import write_report; "
+        "import sys; from zerosum.folder import RunFolder; from zerosum.report.write import write_report; "
         f"write_report(RunFolder({str(run.path)!r})); assert not {{'torch', 'matplotlib', 'numpy'}} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -393,4 +393,11 @@ def test_ticks_are_round() -> None:
     assert ticks(0, 10, 5) == [0, 2, 4, 6, 8, 10]
     assert ticks(-0.03, 0.11, 5) == pytest.approx([0, 0.05, 0.1])
     assert ticks(3, 3, 5) == [3]
-    assert [short(v) for v in (0, 0.25, 9_999, 20_000, 1_500_000, -3e9)] == ["0", "0.25", "9999", "20k", "1.5M", "-3G"]
+    assert [abbreviate(v) for v in (0, 0.25, 9_999, 20_000, 1_500_000, -3e9)] == [
+        "0",
+        "0.25",
+        "9999",
+        "20k",
+        "1.5M",
+        "-3G",
+    ]

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.core.random import generator
+from zerosum.errors import UsageError
 from zerosum.networks.layers import BatchNorm
-from zerosum.recipe import UsageError
 from zerosum.runs.sampler import Sampler
 
 CLASSES = 5
@@ -77,7 +77,7 @@ def test_latents_of_a_seed_do_not_depend_on_the_classes(sampler: Sampler) -> Non
 def test_classes_are_refused_where_they_mean_nothing(sampler: Sampler, plain: Sampler) -> None:
     assert sampler.labelled
     assert not plain.labelled
-    with pytest.raises(ValueError, match=r"not told a class"):
+    with pytest.raises(ValueError, match=r"does not take a class"):
         plain.of_classes([0])
     for asked in ([], [2, -1]):
         with pytest.raises(ValueError, match=r"one or more numbers from 0"):

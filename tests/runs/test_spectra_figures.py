@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zerosum.runs.report_parts import spectra
+from zerosum.report import spectra
 
 Rows = list[dict[str, Any]]
 

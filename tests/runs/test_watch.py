@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,26 +17,24 @@ import zerosum
 from zerosum.constraints import power_iteration, spectral_norm
 from zerosum.core.game import Game, Player, State, start
 from zerosum.core.optim import adam
-from zerosum.recipe import UsageError
+from zerosum.errors import UsageError
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.runs import alarm
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import Silent, rows_of
+from zerosum.runs.log import Display
 from zerosum.runs.settings import SAFE, Settings
 from zerosum.runs.setup import build
-from zerosum.runs.watch import Eyes, Reference, Watch, deviation, every, gaps, matrices, variety
+from zerosum.runs.watch import Eyes, Reference, Watch, deviation, gaps, look_interval, matrices, variety
 
-SMALL = {"width": 4, "kernel": 4, "batch_size": 16, "steps": 6}
+pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 
-
-def trained(out: Path, **settings: Any) -> RunFolder:
-    chosen = Settings(**{"out": str(out), "save_every": 2, "log_every": 1, "watch": 1, "size": 16, **settings})
-    return zerosum.train("dcgan", chosen, **SMALL).folder
+Train = Callable[..., RunFolder]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def run(small: Train, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run that was watched at each of its six steps."""
-    return trained(tmp_path_factory.mktemp("watch") / "run")
+    return small(tmp_path_factory.mktemp("watch") / "run", watch=1, size=16)
 
 
 def tensors(folder: RunFolder) -> bytes:
@@ -51,7 +50,7 @@ def weights(folder: RunFolder, step: int) -> dict[str, Tensor]:
 
 
 def test_looks_are_those_of_the_weights_at_that_step(run: RunFolder) -> None:
-    rows = rows_of(run.spectra)
+    rows = list(Rows(run.spectra))
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     for step in (4, 6):
         row, expected = rows[step - 1], weights(run, step)
@@ -65,10 +64,10 @@ def test_looks_are_those_of_the_weights_at_that_step(run: RunFolder) -> None:
     assert next(iter(rows[0]["sigma"])) == "G/first"
 
 
-def test_watching_changes_nothing_that_is_learnt(run: RunFolder, tmp_path: Path) -> None:
-    blind = trained(tmp_path / "blind", watch=-1)
+def test_watching_changes_nothing_that_is_learnt(run: RunFolder, small: Train, tmp_path: Path) -> None:
+    blind = small(tmp_path / "blind", watch=-1, size=16)
     assert tensors(blind) == tensors(run)
-    assert [row["losses"] for row in rows_of(blind.metrics)] == [row["losses"] for row in rows_of(run.metrics)]
+    assert [row["losses"] for row in Rows(blind.metrics)] == [row["losses"] for row in Rows(run.metrics)]
     assert not any(file.exists() for file in (blind.spectra, blind.variety, blind.alarms))
 
 
@@ -85,23 +84,23 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(run: RunFolder, tm
     zerosum.resume(folder.path)
     assert tensors(folder) == tensors(run)
     zerosum.resume(folder.path)  # at its end already: nothing is looked at twice
-    assert [row["step"] for row in rows_of(folder.alarms)] == [4]
+    assert [row["step"] for row in Rows(folder.alarms)] == [4]
     for file, old in before.items():
         new = file.read_text().splitlines()
         assert [json.loads(row)["step"] for row in new] == [json.loads(row)["step"] for row in old]
         assert not any("stale" in row for row in new)
         kept = [row for row in old if json.loads(row)["step"] <= 4]
         assert new[: len(kept)] == kept
-    last, whole = (rows_of(one.spectra)[-1]["sigma"] for one in (folder, run))
+    last, whole = (list(Rows(one.spectra))[-1]["sigma"] for one in (folder, run))
     for name, sigma in whole.items():
         assert last[name] == pytest.approx(sigma, rel=0.01)
 
 
-def test_pictures_are_compared_with_real_samples(run: RunFolder) -> None:
-    rows = rows_of(run.variety)
+def test_pictures_are_compared_with_real_samples(run: RunFolder, clothes: str) -> None:
+    rows = list(Rows(run.variety))
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5, 6]
     samples = zerosum.load(run.path)(0, 64)
-    real, _ = zerosum.data.load("fashion-mini", size=16).batch(0, 64, seed=1)
+    real, _ = zerosum.data.load(clothes, size=16).batch(0, 64, seed=1)
     expected = math.sqrt(samples.var(0).double().mean() / real.var(0).double().mean())
     assert rows[-1]["spread"] == pytest.approx(expected, rel=0.02)  # rounded to five places
     assert rows[-1]["samples"] == 64
@@ -120,27 +119,27 @@ def test_points_are_watched_too_and_the_rules_hear_of_losses_and_scores(
         heard.append((*((row["step"], row["score"]["name"]) for row in scores), total))
         return [alarm.Finding("a name", 4, "what was seen", "what to try")]
 
-    monkeypatch.setattr(alarm, "saturated", saturated)
-    monkeypatch.setattr(alarm, "unbalanced", unbalanced)
+    monkeypatch.setattr(alarm, "find_saturated_critics", saturated)
+    monkeypatch.setattr(alarm, "find_missing_classes", unbalanced)
     chosen = Settings(data="ring", out=str(tmp_path / "run"), watch=2, sample_every=4)
     folder = zerosum.train("gan", chosen, width=8, steps=4).folder
-    assert [row["step"] for row in rows_of(folder.spectra)] == [2, 4]
-    assert rows_of(folder.variety)[-1]["samples"] == 2000
+    assert [row["step"] for row in Rows(folder.spectra)] == [2, 4]
+    assert list(Rows(folder.variety))[-1]["samples"] == 2000
     assert heard == [
         (1, 2, "D/adv", "G/adv", "D"),
         (1, 2, 3, 4, "D/adv", "G/adv", "D"),
         ((4, "modes"), (4, "high_quality"), (4, "mode_kl"), 4),
     ]
-    assert [row["name"] for row in rows_of(folder.alarms)] == ["a name"]
+    assert [row["name"] for row in Rows(folder.alarms)] == ["a name"]
     assert "what was seen. <em>To try:</em> what to try." in folder.report.read_text()
 
 
 def test_how_often() -> None:
-    assert every(0, 50_000) == 500
-    assert every(0, 5_000) == every(0, 6) == 100
-    assert every(7, 50_000) == 7
-    assert every(-1, 50_000) == 0
-    with pytest.raises(UsageError, match="--watch must be -1"):
+    assert look_interval(0, 50_000) == 500
+    assert look_interval(0, 5_000) == look_interval(0, 6) == 100
+    assert look_interval(7, 50_000) == 7
+    assert look_interval(-1, 50_000) == 0
+    with pytest.raises(UsageError, match="watch must be -1"):
         Settings(watch=-2)
     assert "watch" in SAFE, "a resumed run may be watched in another way"
 
@@ -200,7 +199,7 @@ def test_variety_by_hand() -> None:
     assert (seen["samples"], seen["repeats"]) == (4, 0.5)
 
 
-class Heard(Silent):
+class Heard(Display):
     """Remembers what is said."""
 
     def __init__(self) -> None:
@@ -223,18 +222,18 @@ MISSING = {"name": "modes", "value": 1.0, "protocol": {}, "details": {"a": 500.0
 def test_an_alarm_is_said_once_and_remembered(tmp_path: Path) -> None:
     watch, heard = watch_at(tmp_path / "run")
     for step in (800, 900):
-        watch.scored(step, [MISSING])
+        watch.add_scores(step, [MISSING])
     assert len(heard.said) == 1
     assert heard.said[0].startswith("alarm at step 800: missing modes (since step 800): 1 of 2 modes")
     assert "To try: " in heard.said[0]
-    (row,) = rows_of(watch.folder.alarms)
+    (row,) = list(Rows(watch.folder.alarms))
     assert (row["step"], row["name"], row["since"]) == (800, "missing modes", 800)
     again, heard = watch_at(tmp_path / "run")
     again.recall()
-    again.scored(1000, [MISSING])
+    again.add_scores(1000, [MISSING])
     assert heard.said == []
     off, heard = watch_at(tmp_path / "off", watch=-1)
-    off.scored(1000, [MISSING])
+    off.add_scores(1000, [MISSING])
     assert heard.said == []
 
 
@@ -266,7 +265,7 @@ def test_spikes_and_lost_variety_reach_the_alarm(tmp_path: Path) -> None:
         watch.picture(step, torch.stack([circle.cos(), circle.sin()], 1) if step < 700 else torch.zeros(500, 2))
     assert ["variety" in line or "repeated" in line for line in heard.said] == [False, True, True]
     watch.picture(1000, torch.full((500, 2), math.nan))
-    assert rows_of(watch.folder.variety)[-1]["step"] == 900
+    assert list(Rows(watch.folder.variety))[-1]["step"] == 900
 
 
 def test_a_step_is_looked_at_once(tmp_path: Path) -> None:
@@ -276,7 +275,7 @@ def test_a_step_is_looked_at_once(tmp_path: Path) -> None:
     for _ in range(2):
         watch.look(100, game, state)
         watch.picture(100, torch.randn(50, 2))
-    assert len(rows_of(watch.folder.spectra)) == len(rows_of(watch.folder.variety)) == 1
+    assert len(list(Rows(watch.folder.spectra))) == len(list(Rows(watch.folder.variety))) == 1
     assert [watch.due(step) for step in (99, 100, 200)] == [False, True, True]
     recipe = replace(watch.setup.recipe, generator="D")
-    assert Watch(replace(watch.setup, recipe=recipe), watch.folder, Silent())._critics(game) == ["G"]
+    assert Watch(replace(watch.setup, recipe=recipe), watch.folder, Display())._critics(game) == ["G"]

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 from scipy.optimize import minimize
@@ -13,8 +12,7 @@ from scipy.spatial.distance import jensenshannon
 
 from zerosum.objectives.f_divergence import DIVERGENCES, FDivergence, alpha_divergence, weighted_jensen_shannon
 from zerosum.theory import divergences as dv
-
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array
 
 P = np.array([0.5, 0.25, 0.2, 0.05])
 Q = np.array([0.1, 0.3, 0.2, 0.4])

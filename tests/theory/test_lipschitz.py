@@ -20,7 +20,7 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def built(layer: nn.Module, shape: tuple[int, ...]) -> np.ndarray:
+def matrix_of(layer: nn.Module, shape: tuple[int, ...]) -> np.ndarray:
     """The matrix of an affine layer, column by column."""
     layer = layer.double()
     basis = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
@@ -31,8 +31,8 @@ def built(layer: nn.Module, shape: tuple[int, ...]) -> np.ndarray:
 def test_linear_layer_is_numpys_largest_singular_value() -> None:
     layer = nn.Linear(7, 4)
     expected = np.linalg.svd(layer.weight.detach().numpy().astype(np.float64), compute_uv=False)[0]
-    assert lipschitz.of_layer(layer, (7,)) == pytest.approx(expected, rel=1e-12)
-    assert lipschitz.matrix(torch.tensor([[3.0, 0], [4, 0]])) == pytest.approx(5, rel=1e-14)
+    assert lipschitz.layer_constant(layer, (7,)) == pytest.approx(expected, rel=1e-12)
+    assert lipschitz.matrix_constant(torch.tensor([[3.0, 0], [4, 0]])) == pytest.approx(5, rel=1e-14)
 
 
 CONVOLUTIONS = {
@@ -51,35 +51,35 @@ CONVOLUTIONS = {
 def test_convolution_is_that_of_its_matrix(name: str) -> None:
     make, shape = CONVOLUTIONS[name]
     layer = make()
-    expected = np.linalg.svd(built(layer, shape), compute_uv=False)[0]
-    assert lipschitz.of_layer(layer, shape) == pytest.approx(expected, rel=1e-7)
+    expected = np.linalg.svd(matrix_of(layer, shape), compute_uv=False)[0]
+    assert lipschitz.layer_constant(layer, shape) == pytest.approx(expected, rel=1e-7)
 
 
 def test_average_pooling_by_hand() -> None:
     # Four equal inputs give themselves: sqrt(4) a to a, a factor 1/2.
-    assert lipschitz.of_layer(nn.AvgPool2d(2), (1, 4, 4)) == pytest.approx(0.5, rel=1e-9)
+    assert lipschitz.layer_constant(nn.AvgPool2d(2), (1, 4, 4)) == pytest.approx(0.5, rel=1e-9)
 
 
 def test_reshaped_weight_of_a_convolution_is_not_its_constant() -> None:
     # A 3x3 kernel of ones on a large image: 9 on a constant image, but only 3 as a 1x9 matrix.
     layer = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     nn.init.ones_(layer.weight)
-    assert lipschitz.matrix(layer.weight.flatten(1)) == pytest.approx(3)
+    assert lipschitz.matrix_constant(layer.weight.flatten(1)) == pytest.approx(3)
     # Exactly (1 + 2 cos(pi / (n + 1)))^2 for n x n zero-padded pixels (eigenvalues of a tridiagonal matrix).
-    assert lipschitz.of_layer(layer, (1, 8, 8)) == pytest.approx((1 + 2 * math.cos(math.pi / 9)) ** 2, rel=1e-7)
+    assert lipschitz.layer_constant(layer, (1, 8, 8)) == pytest.approx((1 + 2 * math.cos(math.pi / 9)) ** 2, rel=1e-7)
 
 
 def test_power_iteration_of_nothing_is_zero_and_of_a_diagonal_its_largest() -> None:
-    assert lipschitz.operator(lambda x: 0 * x + 3, (4,)) == 0
+    assert lipschitz.operator_constant(lambda x: 0 * x + 3, (4,)) == 0
     scale = torch.tensor([0.5, -3.0, 1.0], dtype=torch.float64)
-    assert lipschitz.operator(lambda x: scale * x + 7, (3,)) == pytest.approx(3, rel=1e-9)
+    assert lipschitz.operator_constant(lambda x: scale * x + 7, (3,)) == pytest.approx(3, rel=1e-9)
 
 
 def test_power_iteration_says_that_it_has_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lipschitz, "MOST", 2)
     scale = torch.linspace(0.9, 1, 30, dtype=torch.float64)
     with pytest.raises(ArithmeticError, match="not converged"):
-        lipschitz.operator(lambda x: scale * x, (30,))
+        lipschitz.operator_constant(lambda x: scale * x, (30,))
 
 
 ACTIVATIONS = [
@@ -98,7 +98,7 @@ def test_activation_is_its_steepest_slope(layer: nn.Module, expected: float) -> 
     x = torch.linspace(-60, 60, 100_001, dtype=torch.float64)
     slope = (layer(x[1:]) - layer(x[:-1])).diff().abs().max()  # not linear: the test has something to see
     steepest = float(((layer(x[1:]) - layer(x[:-1])) / (x[1:] - x[:-1])).abs().max())
-    assert lipschitz.of_layer(layer, (3,)) == expected
+    assert lipschitz.layer_constant(layer, (3,)) == expected
     assert steepest == pytest.approx(expected, rel=1e-5)
     assert slope > 0
 
@@ -109,11 +109,11 @@ def test_batch_norm_in_evaluation_by_hand(kind: type[nn.Module]) -> None:
     layer.running_var.copy_(torch.tensor([4.0, 0.25, 1.0]))
     layer.weight.data = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
     layer.eval()
-    assert lipschitz.of_layer(layer, (3,)) == pytest.approx(2 / math.sqrt(0.25 + 1e-5), rel=1e-9)
-    assert lipschitz.of_layer(layer, (3,)) == pytest.approx(np.linalg.norm(built(layer, (3,)), 2), rel=1e-9)
+    assert lipschitz.layer_constant(layer, (3,)) == pytest.approx(2 / math.sqrt(0.25 + 1e-5), rel=1e-9)
+    assert lipschitz.layer_constant(layer, (3,)) == pytest.approx(np.linalg.norm(matrix_of(layer, (3,)), 2), rel=1e-9)
     layer.train()
     with pytest.raises(ValueError, match="call eval"):
-        lipschitz.of_layer(layer, (3,))
+        lipschitz.layer_constant(layer, (3,))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_layer_norm_is_its_slope_at_equal_inputs_and_nowhere_more(layer: nn.Modu
     layer.eps = 0.01
     for weight in layer.parameters():
         weight.data = torch.randn_like(weight)
-    constant = lipschitz.of_layer(layer, shape)
+    constant = lipschitz.layer_constant(layer, shape)
     layer = layer.double()
     equal = torch.full((1, *shape), 0.3, dtype=torch.float64)
     jacobian = torch.func.jacrev(layer)(equal).reshape(math.prod(shape), -1)
@@ -148,7 +148,7 @@ def test_product_bound_follows_sizes_through_convolutions() -> None:
         nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 1)
     )
     bound = lipschitz.product_bound(net, (1, 8, 8))
-    conv = np.linalg.norm(built(net[0], (1, 8, 8)), 2)
+    conv = np.linalg.norm(matrix_of(net[0], (1, 8, 8)), 2)
     linear = np.linalg.norm(net[4].weight.detach().double().numpy(), 2)
     assert bound.total == pytest.approx(conv * 0.5 * linear, rel=1e-6)
     points = torch.randn(40, 1, 8, 8, dtype=torch.float64)
@@ -158,7 +158,7 @@ def test_product_bound_follows_sizes_through_convolutions() -> None:
 def test_product_bound_gives_each_layer_the_size_that_reaches_it() -> None:
     first, second = nn.Conv2d(2, 2, 3, stride=2), nn.Conv2d(2, 2, 3, padding=1)
     bound = lipschitz.product_bound([first, second], (2, 7, 7))
-    expected = [np.linalg.norm(built(first, (2, 7, 7)), 2), np.linalg.norm(built(second, (2, 3, 3)), 2)]
+    expected = [np.linalg.norm(matrix_of(first, (2, 7, 7)), 2), np.linalg.norm(matrix_of(second, (2, 3, 3)), 2)]
     assert [value for _, value in bound.layers] == pytest.approx(expected, rel=1e-6)
 
 
@@ -174,8 +174,8 @@ def test_composition_stretches_no_more_than_its_parts() -> None:
     for _ in range(50):
         f, g = torch.randn(5, 3, generator=rng).double(), torch.randn(4, 5, generator=rng).double()
         both = float(np.linalg.norm((g @ f).numpy(), 2))
-        assert both <= lipschitz.matrix(g) * lipschitz.matrix(f) * (1 + 1e-12)
-        tight.append(both / (lipschitz.matrix(g) * lipschitz.matrix(f)))
+        assert both <= lipschitz.matrix_constant(g) * lipschitz.matrix_constant(f) * (1 + 1e-12)
+        tight.append(both / (lipschitz.matrix_constant(g) * lipschitz.matrix_constant(f)))
     assert 0.2 < min(tight) < max(tight) < 1
 
 
@@ -213,11 +213,11 @@ def test_spectrally_normalised_critic_has_bound_one_per_layer() -> None:
 def test_spectral_norm_is_not_the_constant_of_a_convolution() -> None:
     layer = spectral_norm(nn.Conv2d(2, 3, 3, padding=1))
     assert isinstance(layer, SpectralNorm)
-    expected = np.linalg.norm(built(layer, (2, 6, 6)), 2)
-    assert lipschitz.of_layer(layer.float(), (2, 6, 6)) == pytest.approx(expected, rel=1e-6)
+    expected = np.linalg.norm(matrix_of(layer, (2, 6, 6)), 2)
+    assert lipschitz.layer_constant(layer.float(), (2, 6, 6)) == pytest.approx(expected, rel=1e-6)
     assert expected > 1.2
 
 
 def test_weight_must_be_a_matrix() -> None:
     with pytest.raises(ValueError, match="must be a matrix"):
-        lipschitz.matrix(Tensor([1.0]))
+        lipschitz.matrix_constant(Tensor([1.0]))

@@ -3,12 +3,10 @@
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from zerosum.theory.arrays import Array
 from zerosum.theory.loss_sensitive import OptimalLoss, l1, optimal_loss
-
-Array = npt.NDArray[np.float64]
 
 
 def column(*values: float) -> Array:

@@ -4,19 +4,17 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import jensenshannon
 
-from zerosum.core.game import Objective
 from zerosum.objectives import hinge, least_squares, minimax, non_saturating, wasserstein
 from zerosum.objectives.f_divergence import DIVERGENCES, alpha_divergence, f_gan, weighted_jensen_shannon
+from zerosum.objectives.objective import Objective
 from zerosum.objectives.smoothed import smoothed
 from zerosum.theory import discriminator as ds
-
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array
 
 P = np.array([0.5, 0.25, 0.2, 0.05])
 Q = np.array([0.1, 0.3, 0.2, 0.4])

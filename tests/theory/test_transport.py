@@ -3,15 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import ot
 import pytest
 from matplotlib.figure import Figure
 from scipy.stats import norm, wasserstein_distance
 
 from zerosum.theory import transport
-
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array
 
 
 def masses(n: int, seed: int) -> Array:

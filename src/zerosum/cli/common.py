@@ -1,41 +1,42 @@
-"""What verbs that work on runs and write files share."""
+"""What verbs share that work on runs and write files."""
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
-from zerosum.recipe import UsageError
+from zerosum.errors import UsageError, nearest
+from zerosum.files import atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zerosum.runs.folder import RunFolder
+    from zerosum.folder import RunFolder
     from zerosum.runs.sampler import Sampler
     from zerosum.runs.setup import Setup
 
-STANDING = 16  # batches of standing statistics, where a truncation asks for them
-SHOWN_REAL = 2_000  # real points below what is drawn
-LISTED = 20  # classes that a message lists
-MARKED = 6  # classes that a file's name lists
+STANDING = 16  # batches of standing statistics when there is a truncation
+SHOWN_REAL = 2_000  # real points that are drawn in the background
+LISTED = 20  # largest number of classes that a message lists
+MARKED = 6  # largest number of classes in the name of a file
 
 
 @dataclass(frozen=True)
-class OfRun:
+class RunOptions:
     """Options of verbs that draw what a run's generator makes.
 
     Attributes:
-        run: the run's folder.
-        seed: of the samples; None: the run's own, as in its pictures.
-        out: FILE.png; None: in the run's folder.
-        best: from the checkpoint with the best score, instead of the newest.
-        device: auto, cpu, cuda or cuda:N.
+        run: Folder of the run.
+        seed: Seed of the samples. None: the run's own, as in its pictures.
+        out: Picture to write, FILE.png. None: one in the run's folder.
+        best: Whether to use the checkpoint with the best score instead of the newest one.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -46,16 +47,17 @@ class OfRun:
 
 
 @dataclass(frozen=True)
-class OfSamples(OfRun):
-    """Options of verbs that begin with samples: the same ones make the same samples in all of them.
+class SamplingOptions(RunOptions):
+    """Options of verbs that begin with samples: the same options give the same samples in all of them.
 
     Attributes:
-        classes: of the samples, in turn: names or numbers of classes with commas between (a name goes before a
-            number), for a conditional run. None: drawn at random, as in training.
-        truncation: draw latents again until no component is beyond this: above 0, lower for less variety.
-        standing: take statistics of batch normalisation anew, from this many batches of 250 samples; 0: those of
-            training. None: 16 with a truncation, whose samples have other statistics, if the generator has batch
-            normalisation; else 0.
+        classes: Classes of the samples, in turn, for a conditional run: names or numbers separated by commas (a name
+            takes precedence over a number). None: drawn at random, as in training.
+        truncation: Largest size of a latent's component, above 0: larger components are drawn again. Lower values give
+            less variety. None: latents as in training.
+        standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh. 0: the
+            statistics of training. None: 16 if there is a truncation, whose samples have other statistics, and the
+            generator has batch normalisation; otherwise 0.
     """
 
     classes: str | None = None
@@ -64,20 +66,27 @@ class OfSamples(OfRun):
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What of this a file's name says."""
+        """What the name of a file says about these options."""
         words = [] if self.classes is None else [word.strip() for word in self.classes.split(",")]
         shown = [*words[:MARKED], *([f"{len(words) - MARKED}-more"] if len(words) > MARKED else [])]
-        named = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in "-".join(shown))
+        classes = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in "-".join(shown))
         parts = (
-            ("class-", named or None),
+            ("class-", classes or None),
             ("truncation", None if self.truncation is None else f"{self.truncation:g}"),
             ("standing", self.standing),
         )
         return tuple(f"{name}{value}" for name, value in parts if value is not None)
 
 
-class Opened(NamedTuple):
-    """A run, its generator, and after how many iterations of training that is."""
+class OpenedRun(NamedTuple):
+    """A run with its generator.
+
+    Attributes:
+        folder: Folder of the run.
+        setup: What was trained.
+        sampler: The generator.
+        step: Iterations after which the generator was saved.
+    """
 
     folder: RunFolder
     setup: Setup
@@ -85,142 +94,141 @@ class Opened(NamedTuple):
     step: int
 
 
-def opened(run: str, *, best: bool, device: str, real: bool = False) -> Opened:
+def open_run(run: str, *, best: bool, device: str, real: bool = False) -> OpenedRun:
     """Open a run, with its ``real`` data or only their shape.
 
     Raises:
-        UsageError: this is no run, or it has no best checkpoint and that was asked for.
-        CheckpointError: it has no readable checkpoint.
+        UsageError: The folder is not that of a run, or ``best`` is asked for and no checkpoint was scored.
+        CheckpointError: The run has no readable checkpoint.
     """
-    from zerosum.runs.folder import RunFolder
+    from zerosum.folder import RunFolder
 
     folder = RunFolder(run)
-    folder.record()  # what is wrong with it is said before torch is loaded
+    folder.record()  # says what is wrong with it before torch is loaded
     if best and folder.best() is None:
         raise UsageError(f"--best: no checkpoint of {run} was scored, so none is the best; leave out --best")
     from zerosum.runs import api
 
-    return Opened(folder, *api.open_run(run, best=best, device=device, real=real))
+    return OpenedRun(folder, *api.open_run(run, best=best, device=device, real=real))
 
 
-def opened_for(options: OfRun, *, real: bool = False) -> Opened:
-    """Open the run of these options, its generator at their seed.
+def open_with_seed(options: RunOptions, *, real: bool = False) -> OpenedRun:
+    """Open a run, and give its generator the seed that the options ask for.
 
     Raises:
-        UsageError: as :func:`opened`.
-        CheckpointError: as :func:`opened`.
+        UsageError: The run cannot be opened; see :func:`open_run`.
+        CheckpointError: The run has no readable checkpoint.
     """
-    found = opened(options.run, best=options.best, device=options.device, real=real)
-    seed = found.setup.settings.seed if options.seed is None else options.seed
-    return found._replace(sampler=found.sampler.with_seed(seed))
+    opened = open_run(options.run, best=options.best, device=options.device, real=real)
+    seed = opened.setup.settings.seed if options.seed is None else options.seed
+    return opened._replace(sampler=opened.sampler.with_seed(seed))
 
 
-def sampling(options: OfSamples, *, real: bool = False) -> Opened:
-    """Open the run of these options, its generator at their seed, classes, truncation and statistics.
+def open_sampler(options: SamplingOptions, *, real: bool = False) -> OpenedRun:
+    """Open a run, and give its generator the seed, classes, truncation and statistics that the options ask for.
 
     Raises:
-        UsageError: as :func:`opened`; or classes, a truncation or statistics that the run cannot have.
-        CheckpointError: as :func:`opened`.
+        UsageError: The run cannot be opened (see :func:`open_run`), or cannot have such classes, such a truncation or
+            such statistics.
+        CheckpointError: The run has no readable checkpoint.
     """
     if options.truncation is not None and not options.truncation > 0:
         raise UsageError(f"--truncation must be above 0, got {options.truncation:g}")
     if options.standing is not None:
-        at_least("--standing", options.standing, 0)
-    found = opened_for(options, real=real)
-    sampler = found.sampler
+        check_at_least("--standing", options.standing, 0)
+    opened = open_with_seed(options, real=real)
+    sampler = opened.sampler
     if options.classes is not None:
-        sampler = sampler.of_classes(class_numbers("--classes", options.classes, found))
+        sampler = sampler.of_classes(class_numbers("--classes", options.classes, opened))
     if options.truncation is not None:
         sampler = sampler.truncated(options.truncation)
-    return found._replace(sampler=_standing(sampler, options))
+    return opened._replace(sampler=_with_statistics(sampler, options))
 
 
-def _standing(sampler: Sampler, options: OfSamples) -> Sampler:
-    """With the batch-norm statistics that the options ask for."""
+def _with_statistics(sampler: Sampler, options: SamplingOptions) -> Sampler:
+    """The sampler with the batch-norm statistics that the options ask for."""
     batches = options.standing
     if batches is None:
         batches = STANDING if options.truncation is not None and sampler.batch_normalised else 0
     if batches and not sampler.batch_normalised:
-        raise UsageError(f"--standing {batches}: this generator has no batch normalisation; leave it out")
+        raise UsageError(f"--standing {batches}: this generator has no batch normalisation; leave the option out")
     return sampler.standing(batches) if batches else sampler
 
 
-def class_numbers(option: str, text: str, found: Opened) -> tuple[int, ...]:
-    """The classes that people name, as numbers.
+def class_numbers(option: str, text: str, opened: OpenedRun) -> tuple[int, ...]:
+    """Numbers of the classes that a user names.
 
     Args:
-        option: that they were given to.
-        text: names or numbers of classes, with commas between.
-        found: the run.
+        option: Option that was used.
+        text: Names or numbers of classes, separated by commas.
+        opened: The run.
 
     Raises:
-        UsageError: the run's generator is told no class, or there is no such class.
+        UsageError: The run's generator does not take a class, or there is no such class.
     """
-    if not found.sampler.labelled:
+    if not opened.sampler.labelled:
         raise UsageError(
-            f"{option} {text}: the generator of {found.folder.path} ({found.setup.name}) is not told a class; those of "
-            "cgan, ac-gan, sngan-projection, sagan and biggan are"
+            f"{option} {text}: the generator of {opened.folder.path} ({opened.setup.name}) does not take a class; "
+            "those of cgan, ac-gan, sngan-projection, sagan and biggan do"
         )
-    return tuple(_class_number(option, word.strip(), found.setup.data.classes) for word in text.split(","))
+    return tuple(_class_number(option, word.strip(), opened.setup.data.classes) for word in text.split(","))
 
 
 def _class_number(option: str, word: str, names: Sequence[str]) -> int:
-    from zerosum.data.errors import nearest
-
     if word in names:
         return names.index(word)
     if word.isdecimal() and int(word) < len(names):
         return int(word)
-    plain = {name.casefold(): name for name in names}
-    if word.casefold() in plain:
-        return names.index(plain[word.casefold()])
+    by_lower_case = {name.casefold(): name for name in names}
+    if word.casefold() in by_lower_case:
+        return names.index(by_lower_case[word.casefold()])
     listed = ", ".join(f"{i} {name}" if name != str(i) else name for i, name in enumerate(names[:LISTED]))
     more = f", ... {len(names) - 1} {names[-1]}" if len(names) > LISTED else ""
     raise UsageError(f"{option}: there is no class {word!r}.{nearest(word, names)} Classes: {listed}{more}")
 
 
-def numbers(option: str, text: str) -> tuple[int, ...]:
-    """Numbers of samples, from 0, with commas between.
+def parse_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Read numbers of samples, from 0, separated by commas.
 
     Raises:
-        UsageError: this is something else.
+        UsageError: The text is something else.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words):
-        raise UsageError(f"{option} {text!r}: give numbers of samples with commas between, such as 3,17,20")
+        raise UsageError(f"{option} {text!r}: must be numbers of samples separated by commas, such as 3,17,20")
     return tuple(int(word) for word in words)
 
 
-def beside(found: Opened, options: OfRun, *words: str) -> Path:
-    """Where a picture goes by default: in the run's folder, named by what it shows."""
+def default_path(opened: OpenedRun, options: RunOptions, *words: str) -> Path:
+    """Path of a picture in the run's folder, named after what it shows."""
     first, *others = words
-    name = "-".join([first, *(["best"] if options.best else []), *others, f"seed{found.sampler.seed}"])
-    return found.folder.path / f"{name}.png"
+    name = "-".join([first, *(["best"] if options.best else []), *others, f"seed{opened.sampler.seed}"])
+    return opened.folder.path / f"{name}.png"
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """A file to write instead of ``path``, in the same folder and with the same suffix; it becomes ``path`` when whole.
+def open_output(path: Path, option: str = "--out") -> Iterator[Path]:
+    """Give a path to write a file to, as :func:`zerosum.files.atomic` does, and make its folder.
+
+    Args:
+        path: Path of the file.
+        option: Option by which it can be changed.
 
     Raises:
-        UsageError: it cannot be written there.
+        UsageError: The file cannot be written there.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise UsageError(f"--out {path}: this is a folder, and a file would be written; give it another name")
-        try:
+            raise UsageError(f"{option} {path}: this is a folder; give the name of a file")
+        with atomic(path) as partial:
             yield partial
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {path}: cannot be written ({error.strerror or error})") from error
+        raise UsageError(f"{option} {path}: cannot be written ({error.strerror or error})") from error
 
 
 def page(rows: Sequence[Sequence[Tensor | None]], path: Path) -> None:
-    """Write images (C, H, W) in [-1, 1] as one PNG, row by row, white where there is none."""
+    """Write images (C, H, W) in [-1, 1] as one PNG, row by row, with white where there is none."""
     import torch
 
     from zerosum.runs.pictures import sheet
@@ -231,38 +239,56 @@ def page(rows: Sequence[Sequence[Tensor | None]], path: Path) -> None:
     sheet(torch.stack(filled), path, columns=columns)
 
 
-@contextmanager
-def plane(found: Opened, path: Path) -> Iterator[Any]:
-    """Axes to draw on, with real points in grey; they are written to ``path`` in the end."""
-    from matplotlib.figure import Figure
-
-    real, _ = found.setup.data.batch(0, SHOWN_REAL, seed=found.setup.settings.seed + 1)
-    figure = Figure(figsize=(5, 5), dpi=110, layout="tight")
-    axes: Any = figure.subplots()
-    axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", linewidths=0)
-    yield axes
-    limit = 1.3 * float(real.abs().max())
-    title = f"{found.setup.name}, step {found.step:,}"
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=title)
-    figure.savefig(path)
+def warn_of_other_data(opened: OpenedRun) -> None:
+    """Print a note if a run's data have changed since it was trained."""
+    if opened.setup.data.fingerprint != opened.folder.record()["data"]["fingerprint"]:
+        name, path = opened.setup.data.name, opened.folder.path
+        print(f"note: {name} has changed since {path} was trained on it", file=sys.stderr)
 
 
-def at_least(option: str, value: int, least: int) -> None:
+def plane(opened: OpenedRun, path: Path) -> AbstractContextManager[Any]:
+    """Axes to draw on, which show the run's real points; see :func:`zerosum.runs.pictures.plane`."""
+    from zerosum.runs import pictures
+
+    return pictures.plane(real_points(opened), path, title_of(opened))
+
+
+def real_points(opened: OpenedRun) -> Tensor:
+    """Real points to draw in the background, (n, 2)."""
+    real, _ = opened.setup.data.batch(0, SHOWN_REAL, seed=opened.setup.settings.seed + 1)
+    return real
+
+
+def title_of(opened: OpenedRun) -> str:
+    """Title of pictures of a run."""
+    return f"{opened.setup.name}, step {opened.step:,}"
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def check_at_least(option: str, value: int, least: int) -> None:
     """Refuse a number below ``least``.
 
     Raises:
-        UsageError: it is.
+        UsageError: The number is below ``least``.
     """
     if value < least:
         raise UsageError(f"{option} must be at least {least}, got {value}")
 
 
-def png_only(path: str) -> Path:
+def png_path(path: str) -> Path:
     """The path of a picture to write.
 
     Raises:
-        UsageError: it is not called ``.png``.
+        UsageError: Its name does not end in ``.png``.
     """
     if Path(path).suffix.lower() != ".png":
         raise UsageError(f"--out {path}: pictures are written as PNG; call it {Path(path).with_suffix('.png')}")
     return Path(path)
+
+
+writing, png_only = open_output, png_path  # earlier names, for cli/data.py

@@ -11,16 +11,18 @@ import tyro
 
 from zerosum.cli.common import png_only, writing
 
+VERB = ("list the sources of data, or inspect one", 150)  # what it does; its place in the list
+
 
 @dataclass(frozen=True)
-class Options:
+class DataOptions:
     """List the sources of data; or say what one holds, and draw some of it.
 
     Attributes:
-        source: what `--data` of `zerosum train` takes; left out: list the sources.
-        size: pixels a side, for images; None: the source's own.
+        source: Source of data, as `--data` of `zerosum train` takes it; left out: list the sources.
+        size: Side of the images, in pixels; None: the source's own.
         out: FILE.png; None: data-SOURCE.png in the current folder.
-        strict: fail at a damaged image, instead of leaving it out with a note.
+        strict: Whether to fail at a damaged image, instead of leaving it out with a note.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[SOURCE]")] = ""
@@ -31,24 +33,24 @@ class Options:
 
 def run(argv: list[str]) -> int:
     """List or inspect."""
-    options = tyro.cli(Options, args=argv, prog="zerosum data")
+    options = tyro.cli(DataOptions, args=argv, prog="zerosum data")
     if not options.source:
         print(listing())
         return 0
     path = png_only(options.out or default_name(options.source))
     from zerosum.data import load
-    from zerosum.data.describe import grid, summary
+    from zerosum.data.describe import save_picture, summary
 
     data = load(options.source, size=options.size, strict=options.strict)
     print(summary(data))
     with writing(path) as file:
-        grid(data, file)
+        save_picture(data, file)
     print(f"picture      {path}")
     return 0
 
 
 def listing() -> str:
-    """Every source with what it is."""
+    """All sources, each with what it is."""
     from zerosum.data import SOURCES
 
     sources = list(SOURCES.values())

@@ -16,10 +16,12 @@ import tyro
 if TYPE_CHECKING:
     import torch
 
-SECONDS = 0.15  # that one measurement may take
-# package -> (what it is for, the extra that installs it)
+VERB = ("show what this machine can do", 170)  # what it does, and its place in the list
+
+SECONDS = 0.15  # time that one measurement takes
+# Package -> (what it is for, the extra that installs it).
 EXTRAS = {
-    "tensorboard": ("event files beside metrics.jsonl", "board"),
+    "tensorboard": ("event files next to metrics.jsonl", "board"),
     "sklearn": ("--data digits", "data"),
     "datasets": ("--data hf:NAME", "data"),
     "onnx": ("export", "export"),
@@ -33,20 +35,20 @@ EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Options:
-    """Show what this machine can do: devices, speed, what `auto` means here, extras, data, and space on the disk."""
+class DoctorOptions:
+    """Show what this machine can do: devices, their speed, what `auto` means here, extras, data and free disk space."""
 
 
 def run(argv: list[str]) -> int:
-    """Examine."""
-    tyro.cli(Options, args=argv, prog="zerosum doctor")
+    """Examine the machine."""
+    tyro.cli(DoctorOptions, args=argv, prog="zerosum doctor")
     for name, text in [*software(), *devices(), *defaults(), *extras(), *data(), *disk()]:
         print(f"{name:<13}{text}")
     return 0
 
 
 def software() -> list[tuple[str, str]]:
-    """Versions."""
+    """Versions of zerosum, torch and Python."""
     import torch
 
     from zerosum import __version__
@@ -58,26 +60,26 @@ def devices() -> list[tuple[str, str]]:
     """Each device with its measured speed."""
     import torch
 
-    from zerosum.runs.settings import native_bf16
+    from zerosum.runs.settings import has_native_bf16
 
     cores = f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"
-    found = [(torch.device("cpu"), f"{_processor()}, {cores}")]
+    known = [(torch.device("cpu"), f"{_processor()}, {cores}")]
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
         text = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB, compute capability {facts.major}.{facts.minor}"
-        found.append((torch.device("cuda", index), text))
+        known.append((torch.device("cuda", index), text))
     rows = []
-    for device, text in found:
-        native = "in hardware" if native_bf16(device) else "emulated"
-        fast, half = (speed(device, dtype) for dtype in (torch.float32, torch.bfloat16))
-        rows += [(str(device), text), ("", f"matrices: {fast:,.0f} GFLOP/s in float32, {half:,.0f} in bf16 ({native})")]
-    if len(found) == 1:
+    for device, text in known:
+        how = "in hardware" if has_native_bf16(device) else "emulated"
+        full, half = (speed(device, dtype) for dtype in (torch.float32, torch.bfloat16))
+        rows += [(str(device), text), ("", f"matrices: {full:,.0f} GFLOP/s in float32, {half:,.0f} in bf16 ({how})")]
+    if len(known) == 1:
         rows.append(("cuda", "none that torch sees" if torch.version.cuda else "none: this torch was built without it"))
     return rows
 
 
 def speed(device: torch.device, dtype: torch.dtype) -> float:
-    """Measured GFLOP/s of a matrix product; the best of some."""
+    """Measured speed of a matrix product in GFLOP/s: the best of several."""
     import torch
 
     n = 512 if device.type == "cpu" else 4096
@@ -91,7 +93,7 @@ def speed(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def defaults() -> list[tuple[str, str]]:
-    """What ``auto`` means here."""
+    """What ``auto`` means on this machine."""
     from zerosum.runs.settings import Settings, autocast_for, backend_for, device_for
 
     device = device_for(Settings())
@@ -101,17 +103,17 @@ def defaults() -> list[tuple[str, str]]:
 
 
 def extras() -> list[tuple[str, str]]:
-    """Which optional packages are there."""
+    """Which optional packages are installed."""
     rows: list[tuple[str, str]] = []
     for package, (purpose, extra) in EXTRAS.items():
-        there = importlib.util.find_spec(package) is not None
-        how = "" if there else f": pip install 'zerosum[{extra}]'"
-        rows.append(("" if rows else "extras", f"{'yes' if there else 'no ':<4} {package} ({purpose}){how}"))
+        installed = importlib.util.find_spec(package) is not None
+        how = "" if installed else f": pip install 'zerosum[{extra}]'"
+        rows.append(("" if rows else "extras", f"{'yes' if installed else 'no ':<4} {package} ({purpose}){how}"))
     return rows
 
 
 def data() -> list[tuple[str, str]]:
-    """Which published sets are on this machine; their checksums are compared when they are loaded."""
+    """Which published data sets are on this machine. Their checksums are compared when they are loaded."""
     from zerosum.data import cache, fetch, published
 
     files = {
@@ -128,14 +130,14 @@ def data() -> list[tuple[str, str]]:
 
 
 def disk() -> list[tuple[str, str]]:
-    """Free space where runs go by default."""
+    """Free space where new runs are written by default."""
     return [("disk", f"{shutil.disk_usage(Path.cwd()).free / 2**30:,.1f} GiB free in {Path.cwd()}")]
 
 
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -4,46 +4,56 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from zerosum.cli.common import Opened, at_least, opened
-from zerosum.recipe import UsageError
+from zerosum.cli.common import OpenedRun, check_at_least, open_run, warn_of_other_data
+from zerosum.data import load
+from zerosum.errors import UsageError
+from zerosum.files import Row, Rows
+from zerosum.progress import counted, progress
 
 if TYPE_CHECKING:
-    from zerosum.metrics.score import Score
-    from zerosum.runs.scoring import Asked
+    from zerosum.metrics.images import SampleSet
+    from zerosum.metrics.score import Plain, Score
+    from zerosum.runs.sampler import Sampler
+    from zerosum.runs.scoring import Request
+
+VERB = ("score a run, or images from any program", 40)  # what it does, and its place in the list
 
 
 @dataclass(frozen=True)
-class Options:
-    """Score a run, or images of any program.
+class EvalOptions:
+    """Score a run, or images from any program.
 
-    A run's scores are added, with their protocol, to its scores.jsonl and its report.
+    The scores of a run are added, with their protocols, to its scores.jsonl and its report.
 
     Attributes:
-        target: a run's folder; or images: a folder, FILE.zip or FILE.npz.
-        against: the source of real images; None: the run's own. `zerosum data` lists sources.
-        metrics: names with commas between, such as fid,kid,pr,dc; `--metrics help` lists them.
-            None: for a run, the scores that training ends with; for images, fid.
-        features: inception, inception-clean, vgg16, shipped, or FILE.onnx.
-            auto: shipped for grey 32x32 images, else inception.
-        held_out: a source of real images that were not trained on, for copying and cas: its test split if it has one.
-        count: number of samples; None: as many as there are real images, 50,000 at most; for a run's own scores, half
-            of the real images or 2,500 points.
-        truncation: draw components of latents beyond this again, as `zerosum sample` does; None: as in training.
-        standing: batches of samples over which batch-norm statistics are taken anew; 0: those of training.
-        seed: of the samples; None: one more than the run's own, as at the end of training.
-        repeats: score so many times, with seeds one after the other, and give mean and standard deviation.
-        memory_mib: cap on the memory for distances between pairs of images.
-        out: FILE.jsonl that the scores of images are added to; None: they are printed only.
-        best: the checkpoint with the best score, instead of the newest.
-        device: auto, cpu, cuda or cuda:N.
+        target: What to score: the folder of a run, or images in a folder, FILE.zip or FILE.npz.
+        against: Source of real images; `zerosum data` lists all sources. None: the run's own.
+        metrics: Names of scores, separated by commas, such as fid,kid,pr,dc; `--metrics help` lists all of them.
+            None: the scores that training ends with for a run, and fid for images.
+        features: Network that extracts features: inception, inception-clean, vgg16, shipped or FILE.onnx.
+            auto: shipped for grey 32x32 images, otherwise inception.
+        held_out: Source of real images that were not trained on, for copying and cas. Its test split is used if it has
+            one.
+        count: Number of samples. None: as many as there are real images, at most 50,000; for the scores that training
+            ends with, half of the real images, or 2,500 points.
+        truncation: Largest size of a latent's component: larger ones are drawn again, as by `zerosum sample`.
+            None: latents as in training.
+        standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh. 0: the
+            statistics of training.
+        seed: Seed of the samples. None: one more than the run's own, as at the end of training.
+        repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
+            printed too.
+        memory_mib: Cap on the memory for distances between pairs of images, in MiB.
+        out: File to which the scores of images are added, FILE.jsonl. None: they are only printed.
+        best: Whether to use the checkpoint with the best score instead of the newest one.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_IMAGES")]
@@ -63,86 +73,98 @@ class Options:
 
 
 def run(argv: list[str]) -> int:
-    """Score."""
-    options = tyro.cli(Options, args=argv, prog="zerosum eval")
-    at_least("--repeats", options.repeats, 1)
-    at_least("--standing", options.standing, 0)
+    """Score a run or images."""
+    options = tyro.cli(EvalOptions, args=argv, prog="zerosum eval")
+    check_at_least("--repeats", options.repeats, 1)
+    check_at_least("--standing", options.standing, 0)
     if options.metrics == "help":
-        from zerosum.metrics.measures import MEASURES
+        from zerosum.metrics.registry import measures
 
-        print(*(f"{name:<14} {measure.summary}" for name, measure in MEASURES.items()), sep="\n")
+        print(*(f"{name:<14} {measure.summary}" for name, measure in measures().items()), sep="\n")
         return 0
-    if not (Path(options.target) / "run.json").exists() and _images(options.target):
+    if not (Path(options.target) / "run.json").exists() and _source_of(options.target):
         return score_images(options)
     return score_run(options)
 
 
-def score_run(options: Options) -> int:
-    """Score a run's generator, and keep the scores with it."""
-    found = opened(options.target, best=options.best, device=options.device, real=True)
-    from zerosum.runs.report import write_report
+def score_run(options: EvalOptions) -> int:
+    """Score a run's generator, and keep the scores with the run."""
+    opened = open_run(options.target, best=options.best, device=options.device, real=True)
+    from zerosum.report.write import write_report
 
-    if found.setup.data.fingerprint != found.folder.record()["data"]["fingerprint"]:
-        print(f"note: {found.setup.data.name} has changed since {options.target} was trained on it", file=sys.stderr)
-    first = found.setup.settings.seed + 1 if options.seed is None else options.seed
-    seeds = range(first, first + options.repeats)
-    scored = repeat(found, options, seeds) if options.metrics is None else measured(found, options, seeds)
-    keep(found, options.best, [score for scores in scored for score in scores])
+    warn_of_other_data(opened)
+    first = opened.setup.settings.seed + 1 if options.seed is None else options.seed
+    by_seed = scores_of_run(opened, options, range(first, first + options.repeats))
+    keep(opened, options.best, [score for scores in by_seed for score in scores])
     if options.repeats > 1:
-        print(*spread(scored), sep="\n")
-    write_report(found.folder)
+        print(*spread(by_seed), sep="\n")
+    write_report(opened.folder)
     return 0
 
 
-def score_images(options: Options) -> int:
-    """Score images of any program against real ones."""
+def score_images(options: EvalOptions) -> int:
+    """Score images from any program against real ones."""
     from zerosum.runs import scoring
 
     if options.against is None:
-        raise UsageError(f"{options.target} are images: name the real ones with --against SOURCE")
+        raise UsageError(f"{options.target} contains images: name the real ones with --against SOURCE")
     if options.repeats > 1:
-        raise UsageError("--repeats draws samples anew, and images are what they are: leave it out")
-    real = scoring.real_images(options.against, None)
-    fake = scoring.image_files(_images(options.target) or "", real, options.count)
-    scores = list(_printed(scoring.Judge(real, _asked(options)).scores(fake, options.seed or 0)))
+        raise UsageError("--repeats draws new samples each time, but images stay the same: leave it out")
+    real = scoring.images_of(load(options.against))
+    fake = scoring.image_files(_source_of(options.target) or "", real, options.count)
+    with progress(fake.count, "features", True) as advance:
+        judge = scoring.judge_of(real, _request(options, "fid"), show=counted(advance))
+        scores = list(_print_each(scoring.scores_of(judge, lambda count: fake, options.seed or 0, count=fake.count)))
     if options.out is not None:
-        _append(Path(options.out), [score.to_json() for score in scores])
+        _append(Path(options.out), [json.loads(score.to_json()) for score in scores])
     return 0
 
 
-def measured(found: Opened, options: Options, seeds: range) -> list[list[Score]]:
-    """The scores of the chosen measures for each seed, printed as they come."""
+def scores_of_run(opened: OpenedRun, options: EvalOptions, seeds: range) -> list[list[Score]]:
+    """The scores of a run's generator for each seed, printed as they come.
+
+    Without names of measures, they are those that training ends with, against the run's own data.
+    """
     from zerosum.runs import scoring
 
-    source, setup = options.against, found.setup
-    real = scoring.real_images(source, setup.settings.size) if source else scoring.images_of(setup.data)
-    judge, count = scoring.Judge(real, _asked(options)), options.count or min(real.count, scoring.MOST)
-    scored = []
-    for seed in seeds:
-        sampler, told = scoring.drawn_as(found.sampler.with_seed(seed), options.truncation, options.standing)
-        fake = scoring.generated(sampler, setup, found.step, count, told)
-        scored.append(list(_printed(judge.scores(fake, seed, scoring.facts(setup) | told))))
-    return scored
+    setup = opened.setup
+    elsewhere = options.against if options.metrics is not None else None
+    data = load(elsewhere, size=setup.settings.size) if elsewhere else setup.data
+    by_seed: list[list[Score]] = []
+    with progress(None, "scoring", True) as advance:
+        judge = scoring.judge_of(scoring.real_samples(data), _request(options), data, counted(advance))
+        for seed in seeds:
+            sampler, how = scoring.adapt_sampler(opened.sampler.with_seed(seed), options.truncation, options.standing)
+
+            def fakes(count: int, sampler: Sampler = sampler, how: Mapping[str, Plain] = how) -> SampleSet:
+                return scoring.generated_samples(sampler, setup, opened.step, count, how)
+
+            extra = scoring.facts(setup) | how
+            scores = scoring.scores_of(judge, fakes, seed, count=options.count, extra=extra)
+            named = options.metrics is not None
+            by_seed.append(list(_print_each(scores, details=named, floors=named or not by_seed)))
+    return by_seed
 
 
-def _asked(options: Options) -> Asked:
-    from zerosum.runs.scoring import Asked
+def _request(options: EvalOptions, default: str = "") -> Request:
+    from zerosum.runs.scoring import Request
 
-    names = (options.metrics or "fid").split(",")
-    return Asked(tuple(names), options.features, options.held_out, options.memory_mib, options.device, shown=True)
+    names = tuple(filter(None, (options.metrics or default).split(",")))
+    return Request(names, options.features, options.held_out, options.memory_mib, options.device)
 
 
-def _printed(scores: Iterable[Score]) -> Iterable[Score]:
+def _print_each(scores: Iterable[Score], *, details: bool = True, floors: bool = True) -> Iterator[Score]:
+    """Print scores as they come, with or without their details and those that are the same for every seed."""
     for score in scores:
-        print(score.short(), flush=True)
-        details = ", ".join(f"{name} {value:.4g}" for name, value in score.details.items())
-        if details:
-            print(f"  {details}")
+        if floors or "seed" in score.protocol:
+            print(score.short(), flush=True)
+        if details and score.details:
+            print("  " + ", ".join(f"{name} {value:.4g}" for name, value in score.details.items()))
         yield score
 
 
-def _images(target: str) -> str | None:
-    """The source that a path of images is, or ``None``."""
+def _source_of(target: str) -> str | None:
+    """The source of data for a path of images. ``None``: there are no images."""
     path = Path(target).expanduser()
     if path.is_dir():
         return f"folder:{target}"
@@ -150,76 +172,28 @@ def _images(target: str) -> str | None:
     return f"{kind}:{target}" if kind and path.exists() else None
 
 
-def repeat(found: Opened, options: Options, seeds: range) -> list[list[Score]]:
-    """The scores that training ends with, for each seed, printed as they come.
-
-    Raises:
-        UsageError: none fits the data, the samples are not finite, or the data cannot give ``count``.
-    """
-    from zerosum.data.progress import progress
-    from zerosum.metrics.evaluate import POINTS, evaluate, why_not
-    from zerosum.runs.scoring import drawn_as, facts
-
-    setup = found.setup
-    why = why_not(setup.data)
-    if why is not None:
-        raise UsageError(f"{options.target} cannot be scored: {why}")
-    usual = POINTS if setup.data.count is None else setup.data.count // 2
-    scored: list[list[Score]] = []
-    with progress(len(seeds) * (options.count or usual), "scoring", True) as advance:
-        for seed in seeds:
-            before = 0
-
-            def show(done: int, total: int) -> None:
-                nonlocal before
-                advance(done - before)
-                before = done
-
-            sampler, told = drawn_as(found.sampler.with_seed(seed), options.truncation, options.standing)
-            try:
-                scores = evaluate(
-                    sampler,
-                    setup.data,
-                    seed=seed,
-                    count=options.count,
-                    device=setup.device,
-                    progress=show,
-                    extra=facts(setup) | told,
-                )
-            except ValueError as error:
-                raise UsageError(f"{options.target} cannot be scored: {error}") from error
-            scored.append(scores)
-            print(*(score.short() for score in scores if len(scored) == 1 or "seed" in score.protocol), sep="\n")
-    return scored
-
-
-def keep(found: Opened, best: bool, scores: list[Score]) -> None:
+def keep(opened: OpenedRun, best: bool, scores: list[Score]) -> None:
     """Add scores to ``scores.jsonl``, in rows like those of training."""
     from zerosum.core import checkpoint
+    from zerosum.runs.scoring import row_of
 
-    folder = found.folder
-    meta = checkpoint.load_meta((folder.best() if best else None) or folder.latest())
-    rows = [
-        json.dumps({"step": found.step, "seconds": round(float(meta["seconds"]), 3), "score": json.loads(text)})
-        for text in dict.fromkeys(score.to_json() for score in scores)  # a floor is the same for every seed
-    ]
-    _append(folder.scores, rows)
+    meta = checkpoint.load_meta((opened.folder.best() if best else None) or opened.folder.latest())
+    rows = [row_of(score, opened.step, float(meta["seconds"])) for score in scores]
+    # A floor is the same for every seed.
+    _append(opened.folder.scores, [row for i, row in enumerate(rows) if row not in rows[:i]])
 
 
-def _append(path: Path, rows: list[str]) -> None:
-    """Add lines to a file; one that was cut short before is not continued."""
+def _append(path: Path, rows: list[Row]) -> None:
     try:
-        cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        with path.open("a") as file:
-            file.write("\n" * cut + "".join(row + "\n" for row in rows))
+        Rows(path).append(*rows)
     except OSError as error:
-        raise UsageError(f"the scores could not be kept in {path} ({error.strerror or error})") from error
+        raise UsageError(f"the scores could not be written to {path} ({error.strerror or error})") from error
 
 
-def spread(scored: list[list[Score]]) -> list[str]:
-    """Mean and standard deviation over the seeds, a line for each score."""
+def spread(by_seed: list[list[Score]]) -> list[str]:
+    """Mean and standard deviation over the seeds, as one line for each score."""
     lines = [""]
-    for scores in zip(*scored, strict=True):
+    for scores in zip(*by_seed, strict=True):
         if "seed" in scores[0].protocol:
             values = [score.value for score in scores]
             mean, deviation = statistics.fmean(values), statistics.stdev(values)

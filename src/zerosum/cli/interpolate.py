@@ -9,26 +9,30 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from zerosum.cli.common import OfSamples, Opened, at_least, beside, plane, png_only, sampling, writing
-from zerosum.recipe import UsageError
+from zerosum.cli import common
+from zerosum.cli.common import OpenedRun, SamplingOptions
+from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+VERB = ("walk between latents or classes of a run", 60)  # what it does, and its place in the list
+
 
 @dataclass(frozen=True)
-class Options(OfSamples):
-    """Walk between latents of a run: each row goes from one to another. On points, each walk is a line.
+class InterpolateOptions(SamplingOptions):
+    """Walk between latents of a run: each row goes from one latent to another. For points, each walk is a line.
 
-    Between classes, each row keeps one latent and goes from one class to the next; this needs a conditional run.
+    Between classes, each row keeps its latent and goes from one class to the next; this needs a conditional run.
 
     Attributes:
-        between: what a row goes between: two latents, two classes, or both at once.
-        rows: number of walks.
-        steps: samples on each, both ends included.
-        kind: slerp goes along the sphere and keeps the length of latents; lerp goes straight.
-        classes: names or numbers of classes with commas between, each walked to the next, or (between latents) kept
-            by one row each; both in turn. None: all of the data's, or (between latents) that of a row's first sample.
+        between: What each row goes between: two latents, two classes, or both at once.
+        rows: Number of walks.
+        steps: Samples on each walk, including both ends.
+        kind: Path between latents: slerp follows a sphere and keeps their length; lerp is straight.
+        classes: Names or numbers of classes, separated by commas. Between classes, rows go from each to the next, in
+            turn; between latents, each row keeps one of them, in turn. None: all classes, or (between latents) the
+            class of a row's first sample.
     """
 
     between: Literal["latents", "classes", "both"] = "latents"
@@ -39,32 +43,32 @@ class Options(OfSamples):
 
 
 def run(argv: list[str]) -> int:
-    """Interpolate."""
-    options = tyro.cli(Options, args=argv, prog="zerosum interpolate")
-    at_least("--rows", options.rows, 1)
-    at_least("--steps", options.steps, 2)
-    out = png_only(options.out) if options.out else None
-    found = sampling(options)
-    path = out or beside(found, options, "interpolation", *_named(options), *options.marks)
-    walks = walk(found, options, found.sampler.seed)
-    with writing(path) as file:
-        draw(found, walks, file)
+    """Interpolate between samples."""
+    options = tyro.cli(InterpolateOptions, args=argv, prog="zerosum interpolate")
+    common.check_at_least("--rows", options.rows, 1)
+    common.check_at_least("--steps", options.steps, 2)
+    out = common.png_path(options.out) if options.out else None
+    opened = common.open_sampler(options)
+    path = out or common.default_path(opened, options, "interpolation", *_marks_of(options), *options.marks)
+    walks = walk(opened, options, opened.sampler.seed)
+    with common.open_output(path) as file:
+        draw(opened, walks, file)
     print(path)
     return 0
 
 
-def _named(options: Options) -> tuple[str, ...]:
-    """What the file's name says of a walk."""
+def _marks_of(options: InterpolateOptions) -> tuple[str, ...]:
+    """What the name of a file says about the walks."""
     return {"latents": (options.kind,), "classes": ("classes",), "both": ("both", options.kind)}[options.between]
 
 
-def walk(found: Opened, options: Options, seed: int) -> Tensor:
+def walk(opened: OpenedRun, options: InterpolateOptions, seed: int) -> Tensor:
     """Samples along the walks, (rows, steps, *shape)."""
     import torch
 
     from zerosum.latent.interpolate import lerp, slerp
 
-    sampler, rows, steps = found.sampler.with_seed(seed), options.rows, options.steps
+    sampler, rows, steps = opened.sampler.with_seed(seed), options.rows, options.steps
     z, *conditions = sampler.latents(0, rows if options.between == "classes" else 2 * rows)
     t = torch.linspace(0, 1, steps, device=z.device)[:, None]
     if options.between == "classes":
@@ -73,36 +77,36 @@ def walk(found: Opened, options: Options, seed: int) -> Tensor:
         between = {"lerp": lerp, "slerp": slerp}[options.kind]
         latents = [between(z[0::2, None], z[1::2, None], t).flatten(0, 1)]
     if options.between == "latents":
-        kept = [sampler.latents(0, rows)[1]] if sampler.asked else [part[0::2] for part in conditions]
+        kept = [sampler.latents(0, rows)[1]] if sampler.classes else [part[0::2] for part in conditions]
         latents += [part.repeat_interleave(steps, 0) for part in kept]  # a walk keeps the class that it begins with
     else:
-        codes = torch.eye(len(found.setup.data.classes), device=z.device)
-        first, last = (codes[torch.tensor(end, device=z.device)] for end in zip(*_pairs(found, rows), strict=True))
+        codes = torch.eye(len(opened.setup.data.classes), device=z.device)
+        first, last = (codes[torch.tensor(end, device=z.device)] for end in zip(*_pairs(opened, rows), strict=True))
         latents.append(lerp(first[:, None], last[:, None], t).flatten(0, 1))
     samples = sampler.generate(*latents)
     return samples.reshape(rows, steps, *samples.shape[1:])
 
 
-def _pairs(found: Opened, rows: int) -> list[tuple[int, int]]:
-    """The classes between which each row goes: consecutive ones, from the start again when they end."""
-    if not found.sampler.labelled:
+def _pairs(opened: OpenedRun, rows: int) -> list[tuple[int, int]]:
+    """The classes between which each row goes: consecutive ones, starting over after the last."""
+    if not opened.sampler.labelled:
         raise UsageError(
-            f"--between: the generator of {found.folder.path} ({found.setup.name}) is not told a class, so there is "
-            "no way between classes; walk --between latents"
+            f"--between: the generator of {opened.folder.path} ({opened.setup.name}) does not take a class, so there "
+            "is no walk between classes; use --between latents"
         )
-    pairs = list(pairwise(found.sampler.asked or range(len(found.setup.data.classes))))
+    pairs = list(pairwise(opened.sampler.classes or range(len(opened.setup.data.classes))))
     if not pairs:
-        raise UsageError("--classes: a way between classes needs two of them at least, such as --classes 0,1")
+        raise UsageError("--classes: a walk between classes needs at least two of them, such as --classes 0,1")
     return [pairs[row % len(pairs)] for row in range(rows)]
 
 
-def draw(found: Opened, walks: Tensor, path: Path) -> None:
+def draw(opened: OpenedRun, walks: Tensor, path: Path) -> None:
     """Draw walks: images as rows of a sheet, points as lines over the real ones."""
     from zerosum.runs.pictures import sheet
 
-    if not found.setup.data.is_points:
-        return sheet(walks.flatten(0, 1), path, columns=walks.shape[1])
-    with plane(found, path) as axes:
+    if not opened.setup.data.is_points:
+        sheet(walks.flatten(0, 1), path, columns=walks.shape[1])
+        return
+    with common.plane(opened, path) as axes:
         for line in walks:
             axes.plot(*line.T.tolist(), marker="o", markersize=3, linewidth=1)
-    return None

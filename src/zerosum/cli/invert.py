@@ -9,42 +9,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from zerosum.cli.common import (
-    OfRun,
-    Opened,
-    at_least,
-    beside,
-    class_numbers,
-    opened_for,
-    page,
-    png_only,
-    writing,
-)
-from zerosum.recipe import UsageError
+from zerosum.cli import common
+from zerosum.cli.common import OpenedRun, RunOptions
+from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zerosum.latent.invert import Distance, Inversion
 
+VERB = ("find the latents of real images", 100)  # what it does, and its place in the list
+
 
 @dataclass(frozen=True)
-class Options(OfRun):
+class InvertOptions(RunOptions):
     """Find the latents of real images: those from which the generator makes them best, by gradient descent.
 
-    Draws each image beside its reconstruction, and prints the error as peak signal-to-noise ratio (PSNR, in dB; more
-    is better, 20 is a tenth of the range). The idea is Creswell and Bharath's, arXiv:1611.05644.
+    Draws each image next to its reconstruction, and prints the error as peak signal-to-noise ratio (PSNR, in dB; higher
+    is better, and at 20 dB the error is a tenth of the range). After Creswell and Bharath 2016, arXiv:1611.05644.
 
     Attributes:
-        images: files; they are cropped and resized as those of a folder to train on.
-        classes: for a conditional run: names or numbers of the classes to try, with commas between. None: all.
-        starts: latents to begin from, of which the best result is kept: samples 0, 1, ... of the seed. Each class that
-            is tried has one at least.
-        steps: of Adam.
-        lr: Adam's first learning rate; it falls to 0.
-        feature_weight: weight of the mean squared difference of the shipped classifier's features beside that of
-            pixels; for grey 32x32 images. 0: pixels alone.
-        latents: FILE.npz to write too: z, labels where there are any, psnr and the names of the files.
+        images: Image files. They are cropped and resized like those of a folder to train on.
+        classes: Classes to try, for a conditional run: names or numbers separated by commas. None: all classes.
+        starts: Number of latents to start from, samples 0, 1, ... of the seed, of which the best result is kept. Each
+            class that is tried has at least one.
+        steps: Steps of Adam.
+        lr: Initial learning rate of Adam. It falls to 0.
+        feature_weight: Weight of the mean squared difference between features of the shipped classifier, which is added
+            to that between pixels, for grey 32x32 images. 0: only pixels count.
+        latents: File to which latents are written, FILE.npz, with labels if there are any, PSNR and names of the
+            images. None: they are not written.
     """
 
     images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")] = ()
@@ -57,36 +51,38 @@ class Options(OfRun):
 
 
 def run(argv: list[str]) -> int:
-    """Invert."""
-    options = tyro.cli(Options, args=argv, prog="zerosum invert")
+    """Invert images."""
+    options = tyro.cli(InvertOptions, args=argv, prog="zerosum invert")
     check(options)
-    out = png_only(options.out) if options.out else None
-    found = opened_for(options)
-    distance = feature_distance(found, options.feature_weight)
-    real = load_images(found, options.images)
-    inversion, labels = search(found, real, options, distance)
+    out = common.png_path(options.out) if options.out else None
+    opened = common.open_with_seed(options)
+    distance = feature_distance(opened, options.feature_weight)
+    real = load_images(opened, options.images)
+    inversion, labels = search(opened, real, options, distance)
     from zerosum.latent.invert import psnr
 
     conditions = () if labels is None else (labels,)
-    made = found.sampler.generate(inversion.latents, *conditions)
+    made = opened.sampler.generate(inversion.latents, *conditions)
     quality = psnr(made, real)
-    with writing(path := out or beside(found, options, "inversion")) as file:
-        page([[*real], [*made]] if len(real) <= 8 else [list(pair) for pair in zip(real, made, strict=True)], file)
+    with common.open_output(path := out or common.default_path(opened, options, "inversion")) as file:
+        common.page(
+            [[*real], [*made]] if len(real) <= 8 else [list(pair) for pair in zip(real, made, strict=True)], file
+        )
     if options.latents:
         save(Path(options.latents), options.images, inversion.latents, labels, quality)
-    names = found.setup.data.classes
+    names = opened.setup.data.classes
     for i, (name, value) in enumerate(zip(options.images, quality.tolist(), strict=True)):
         print(f"{name}: PSNR {value:.2f} dB" + (f", class {names[int(labels[i])]}" if labels is not None else ""))
     print(path)
     return 0
 
 
-def check(options: Options) -> None:
-    """Refuse what cannot be done whatever the run is."""
+def check(options: InvertOptions) -> None:
+    """Refuse what cannot be done with any run."""
     if not options.images:
         raise UsageError("no image to invert: name one or more files after the run")
-    at_least("--starts", options.starts, 1)
-    at_least("--steps", options.steps, 1)
+    common.check_at_least("--starts", options.starts, 1)
+    common.check_at_least("--steps", options.steps, 1)
     if not options.lr > 0:
         raise UsageError(f"--lr must be above 0, got {options.lr:g}")
     if not options.feature_weight >= 0:
@@ -95,11 +91,11 @@ def check(options: Options) -> None:
         raise UsageError(f"--latents {options.latents}: arrays are written to FILE.npz")
 
 
-def load_images(found: Opened, files: tuple[str, ...]) -> Tensor:
-    """Image files as the run's data are: float32 (N, C, H, W) in [-1, 1].
+def load_images(opened: OpenedRun, files: tuple[str, ...]) -> Tensor:
+    """Load image files in the form of the run's data: float32 (N, C, H, W) in [-1, 1].
 
     Raises:
-        UsageError: the run is of points; or a file is missing, or no image.
+        UsageError: The run was trained on points; or a file is missing, or is not an image.
     """
     import numpy as np
     import torch
@@ -107,10 +103,10 @@ def load_images(found: Opened, files: tuple[str, ...]) -> Tensor:
 
     from zerosum.data.decode import FAILURES, FORMATS, decode
 
-    data = found.setup.data
+    data = opened.setup.data
     if data.is_points:
         raise UsageError(
-            f"{found.folder.path} was trained on {data.name}, which are points: it makes no images to match"
+            f"{opened.folder.path} was trained on {data.name}, which are points: it makes no images to match"
         )
     channels, size, _ = data.shape
     pixels = []
@@ -118,61 +114,63 @@ def load_images(found: Opened, files: tuple[str, ...]) -> Tensor:
         try:
             pixels.append(decode(Path(name).expanduser().read_bytes(), size, channels).pixels)
         except UnidentifiedImageError as error:
-            raise UsageError(f"{name}: is no image; {', '.join(FORMATS)} can be read") from error
+            raise UsageError(f"{name}: is not an image; {', '.join(FORMATS)} can be read") from error
         except FAILURES as error:
             raise UsageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() * (2 / 255) - 1
 
 
-def search(found: Opened, real: Tensor, options: Options, distance: Distance | None) -> tuple[Inversion, Tensor | None]:
-    """The latents of each image, and their classes (N,) where the generator is told one.
+def search(
+    opened: OpenedRun, real: Tensor, options: InvertOptions, distance: Distance | None
+) -> tuple[Inversion, Tensor | None]:
+    """Search the latents of each image, and their classes (N,) where the generator takes one.
 
     Raises:
-        UsageError: the generator takes something else beside its latents.
+        UsageError: The generator takes something else besides its latents.
     """
     import torch
 
-    from zerosum.data.progress import progress
     from zerosum.latent.invert import Descent, invert
+    from zerosum.progress import progress
 
-    sampler = found.sampler
-    tried = _tried(found, options)
-    starts, *others = sampler.latents(0, max(options.starts, len(tried)))
-    if others and not tried:
+    sampler = opened.sampler
+    classes = _classes_to_try(opened, options)
+    starts, *others = sampler.latents(0, max(options.starts, len(classes)))
+    if others and not classes:
         raise UsageError(
-            f"{found.folder.path} ({found.setup.name}): its generator takes images beside its latents, and what it "
-            "would be told of a new one is not known"
+            f"{opened.folder.path} ({opened.setup.name}): the generator takes images besides its latents, and it is "
+            "not known what it would take for a new one"
         )
-    labels = torch.tensor(tried, device=starts.device)[torch.arange(len(starts)) % len(tried)] if tried else None
+    labels = torch.tensor(classes, device=starts.device)[torch.arange(len(starts)) % len(classes)] if classes else None
     how = Descent(options.steps, options.lr, sampler.bound, distance)
     with progress(len(real) * len(starts) * options.steps, "inverting", True) as advance:
-        found_latents = invert(sampler.images, real.to(starts.device), starts, labels, how=how, advance=advance)
-    return found_latents, None if labels is None else labels[found_latents.chosen]
+        inversion = invert(sampler.images, real.to(starts.device), starts, labels, how=how, advance=advance)
+    return inversion, None if labels is None else labels[inversion.chosen]
 
 
-def _tried(found: Opened, options: Options) -> tuple[int, ...]:
-    """The classes to try; none where the generator is told none."""
+def _classes_to_try(opened: OpenedRun, options: InvertOptions) -> tuple[int, ...]:
+    """Numbers of the classes to try; none if the generator does not take a class."""
     if options.classes is not None:
-        return class_numbers("--class", options.classes, found)
-    return tuple(range(len(found.setup.data.classes))) if found.sampler.labelled else ()
+        return common.class_numbers("--class", options.classes, opened)
+    return tuple(range(len(opened.setup.data.classes))) if opened.sampler.labelled else ()
 
 
-def feature_distance(found: Opened, weight: float) -> Distance | None:
-    """``weight`` times the mean squared difference of the shipped classifier's features.
+def feature_distance(opened: OpenedRun, weight: float) -> Distance | None:
+    """``weight`` times the mean squared difference between features of the shipped classifier.
 
     Raises:
-        UsageError: it does not take the run's images.
+        UsageError: The classifier does not take the run's images.
     """
     if not weight:
         return None
     from zerosum.metrics.features.shipped import IMAGE_SHAPE, load_classifier
 
-    shape = tuple(found.setup.data.shape)
+    shape = tuple(opened.setup.data.shape)
     if shape != IMAGE_SHAPE:
         raise UsageError(
-            f"--feature-weight: the shipped classifier sees grey images of 32 x 32, not {shape}; leave it out"
+            f"--feature-weight: the shipped classifier takes grey images of 32 x 32, not {shape}; leave the option out"
         )
-    features: Callable[[Tensor], Tensor] = load_classifier(str(found.sampler.device)).features
+    features: Callable[[Tensor], Tensor] = load_classifier(str(opened.sampler.device)).features
     return lambda a, b: weight * (features(a) - features(b)).square().mean(1)
 
 
@@ -183,5 +181,5 @@ def save(path: Path, files: tuple[str, ...], z: Tensor, labels: Tensor | None, q
     arrays: dict[str, Any] = {"z": z.cpu().numpy(), "psnr": quality.numpy(), "files": np.array(files)}
     if labels is not None:
         arrays["labels"] = labels.cpu().numpy()
-    with writing(path) as file:
+    with common.open_output(path, "--latents") as file:
         np.savez_compressed(file, **arrays)

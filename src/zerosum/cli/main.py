@@ -1,35 +1,17 @@
-"""``zerosum VERB ...``: finds the verb's module, and turns users' mistakes into one clear line."""
+"""``zerosum VERB ...``: finds the module of the verb, and turns users' mistakes into one clear line."""
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 import sys
 import warnings
-from importlib import import_module
 
 from zerosum._version import __version__
+from zerosum.discovery import Modules
+from zerosum.errors import ZerosumError, nearest
 
-VERBS = {
-    "train": "train a recipe on data",
-    "resume": "go on with a run that was stopped",
-    "sample": "draw samples from a run",
-    "eval": "score a run, or images of any program",
-    "compare": "put runs side by side",
-    "interpolate": "walk between latents or classes of a run",
-    "arithmetic": "add and subtract what samples of a run show",
-    "directions": "move along the directions that change samples most",
-    "neighbours": "set samples beside the training images nearest to them",
-    "invert": "find the latents of real images",
-    "truncation": "trade variety for quality: score a run at several truncations",
-    "report": "write a run's report.html again",
-    "recipes": "list the recipes, or show one",
-    "where": "find the code of an equation",
-    "data": "list the sources of data, or inspect one",
-    "lab": "run the claims and figures of the field",
-    "doctor": "show what this machine can do",
-}
-
+VERBS = Modules("zerosum.cli", "VERB", "verb")
 HELP = """zerosum {version}: train, evaluate, explain and compare generative adversarial networks
 
 usage: zerosum VERB [OPTIONS]
@@ -43,11 +25,11 @@ usage: zerosum VERB [OPTIONS]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command line; exits with 0, 1 (cannot be done), 2 (cannot be read) or 130 (interrupted)."""
+    """Run a command line, and exit with 0, 1 (cannot be done), 2 (cannot be understood) or 130 (interrupted)."""
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of a pipe (`| head`) left: that is its right
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has left, as it may
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)
@@ -56,45 +38,53 @@ def main(argv: list[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit code."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        verbs = "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items())
-        print(HELP.format(version=__version__, verbs=verbs), end="")
+        listed = "\n".join(f"  {verb:<12} {what}" for verb, what in verbs().items())
+        print(HELP.format(version=__version__, verbs=listed), end="")
         return 0
     if argv[0] in ("-V", "--version"):
         print(__version__)
         return 0
     verb, *rest = argv
-    if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return _fail(f"there is no verb {verb!r}.{hint} Verbs: {', '.join(VERBS)}")
+    known = verbs()
+    if verb not in known:
+        return _fail(f"there is no verb {verb!r}.{nearest(verb, known, cutoff=0.6)} Verbs: {', '.join(known)}")
     warnings.formatwarning = lambda message, *_: f"zerosum: {message}\n"
     try:
-        code = import_module(f"zerosum.cli.{verb}").run(rest)
+        code = VERBS.load(verb).run(rest)
         return int(code or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except SystemExit as ended:  # of the parser of options, after --help (0) or a mistake (2)
+    except SystemExit as ended:  # from the parser of options, after --help (0) or a mistake (2)
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BrokenPipeError:
         raise  # to `main`
-    except (ValueError, FloatingPointError, OSError) as error:
-        if not _is_message(error):
-            raise
-        return _fail(str(error), 1)
+    except ZerosumError as error:  # other errors are bugs, and keep their tracebacks
+        return _fail(as_option(str(error), error.argument), 1)
 
 
-def _is_message(error: Exception) -> bool:
-    """Is this an error that was written for users? All others keep their traceback: they are bugs."""
-    from zerosum.data.errors import DataError
-    from zerosum.recipe import UsageError
+def verbs() -> dict[str, str]:
+    """What each verb does, in the order in which verbs are listed. Nothing is imported."""
+    texts = {name: VERBS.literal(name, "VERB") for name in VERBS.names}
+    return {name: what for name, (what, _) in sorted(texts.items(), key=lambda item: item[1][1])}
 
-    if isinstance(error, (UsageError, DataError)):
-        return True  # without waiting for torch
-    from zerosum.core.checkpoint import CheckpointError
-    from zerosum.core.train import NonFiniteLoss
 
-    return isinstance(error, (CheckpointError, NonFiniteLoss))
+def option_of(argument: str) -> str:
+    """The option that stands for an argument."""
+    return f"--{argument.replace('_', '-')}"
+
+
+def as_option(message: str, argument: str | None) -> str:
+    """Write a message about an argument for the command line: ``ema=2: ...`` becomes ``--ema 2: ...``."""
+    if argument is None:
+        return message
+    with_value = re.search(rf"\b{argument}=(True\b|[^\s:]*)", message)
+    mention = with_value or re.search(rf"\b{argument}\b", message)
+    if mention is None:
+        return message
+    value = with_value[1] if with_value else ""
+    words = [option_of(argument), *([value] if value not in ("", "True") else [])]
+    return f"{message[: mention.start()]}{' '.join(words)}{message[mention.end() :]}"
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import tyro
 
-from zerosum.cli.common import OfSamples, Opened, at_least, beside, page, png_only, sampling, writing
-from zerosum.recipe import UsageError
+from zerosum.cli import common
+from zerosum.cli.common import OpenedRun, SamplingOptions
+from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zerosum.metrics.images import ImageSet
-    from zerosum.metrics.neighbours import Nearest
+    from zerosum.metrics.shared.neighbours import Nearest
 
-PIECE_BYTES = 2**27  # of training images as float32, searched at a time
+VERB = ("show samples next to the training images nearest to them", 90)  # what it does, and its place in the list
+
+PIECE_BYTES = 2**27  # size of the training images that are searched at a time, as float32
 
 
 @dataclass(frozen=True)
-class Options(OfSamples):
-    """Set samples beside the training images that are nearest to them, in pixels and in features: does it copy?
+class NeighboursOptions(SamplingOptions):
+    """Show samples next to the training images that are nearest to them, to see whether the generator copies.
 
-    Each row shows a sample, its nearest images by pixels, and its nearest by features. Distances are printed: of
-    pixels the root mean squared difference, of 255; of features the Euclidean distance.
+    Each row shows a sample, the images nearest to it by pixels, and those nearest by features. Distances are printed:
+    the root mean squared difference of pixels, from 0 to 255, and the Euclidean distance of features.
 
     Attributes:
-        count: number of samples.
-        k: how many neighbours of each.
-        features: inception, inception-clean, vgg16, shipped, or FILE.onnx.
-            auto: shipped for grey 32x32 images, else inception. none: pixels alone.
+        count: Number of samples.
+        k: Number of neighbours of each sample.
+        features: Network that extracts features: inception, inception-clean, vgg16, shipped or FILE.onnx.
+            auto: shipped for grey 32x32 images, otherwise inception. none: pixels only.
     """
 
     count: int = 8
@@ -41,13 +43,13 @@ class Options(OfSamples):
     features: str = "auto"
 
 
-class Found(NamedTuple):
+class NearImages(NamedTuple):
     """Neighbours of N samples in one space.
 
     Attributes:
-        space: its name.
-        indices: (N, k) int64 of training images, nearest first.
-        distances: (N, k).
+        space: Name of the space.
+        indices: Indices of training images, (N, k) int64, the nearest first.
+        distances: Distances of these images, (N, k).
     """
 
     space: str
@@ -56,22 +58,22 @@ class Found(NamedTuple):
 
 
 def run(argv: list[str]) -> int:
-    """Search."""
-    options = tyro.cli(Options, args=argv, prog="zerosum neighbours")
-    at_least("--count", options.count, 1)
-    at_least("--k", options.k, 1)
-    out = png_only(options.out) if options.out else None
-    found = sampling(options, real=True)
-    real = training_images(found)
+    """Search the neighbours of samples."""
+    options = tyro.cli(NeighboursOptions, args=argv, prog="zerosum neighbours")
+    common.check_at_least("--count", options.count, 1)
+    common.check_at_least("--k", options.k, 1)
+    out = common.png_path(options.out) if options.out else None
+    opened = common.open_sampler(options, real=True)
+    real = training_images(opened)
     if options.k > real.count:
-        raise UsageError(f"--k {options.k}: there are {real.count} training images; ask for fewer")
+        raise UsageError(f"--k {options.k}: there are only {real.count} training images")
     from zerosum.metrics.images import eight_bit
 
-    fake = eight_bit(found.sampler(0, options.count))
-    spaces = [by_pixels(real, fake, options.k)]
+    fake = eight_bit(opened.sampler(0, options.count))
+    spaces = [search_pixels(real, fake, options.k)]
     if options.features != "none":
-        spaces.append(by_features(found, real, fake, options))
-    with writing(path := out or beside(found, options, "neighbours", *options.marks)) as file:
+        spaces.append(search_features(opened, real, fake, options))
+    with common.open_output(path := out or common.default_path(opened, options, "neighbours", *options.marks)) as file:
         draw(real, fake, spaces, file)
     for number in range(options.count):
         print(f"sample {number}: {'; '.join(_line(space, number) for space in spaces)}")
@@ -79,30 +81,29 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def training_images(found: Opened) -> ImageSet:
+def training_images(opened: OpenedRun) -> ImageSet:
     """The images that a run was trained on.
 
     Raises:
-        UsageError: it was trained on points.
+        UsageError: The run was trained on points.
     """
     from zerosum.runs.scoring import images_of
 
-    data = found.setup.data
+    data = opened.setup.data
     if data.is_points:
         raise UsageError(
-            f"{found.folder.path} was trained on {data.name}: points are drawn anew, so none can be copied"
+            f"{opened.folder.path} was trained on {data.name}: points are drawn afresh, so none can be copied"
         )
-    if data.fingerprint != found.folder.record()["data"]["fingerprint"]:
-        print(f"note: {data.name} has changed since {found.folder.path} was trained on it", file=sys.stderr)
+    common.warn_of_other_data(opened)
     return images_of(data)
 
 
-def by_pixels(real: ImageSet, fake: Tensor, k: int) -> Found:
-    """Neighbours by pixels; distances are root mean squared differences of 0 to 255."""
+def search_pixels(real: ImageSet, fake: Tensor, k: int) -> NearImages:
+    """Neighbours by pixels. Distances are root mean squared differences, from 0 to 255."""
     import torch
 
-    from zerosum.data.progress import progress
-    from zerosum.metrics.neighbours import Nearest, nearest
+    from zerosum.metrics.shared.neighbours import Nearest, nearest
+    from zerosum.progress import progress
 
     flat = fake.flatten(1).float()
     size = max(1, PIECE_BYTES // (4 * flat.shape[1]))
@@ -111,34 +112,34 @@ def by_pixels(real: ImageSet, fake: Tensor, k: int) -> Found:
         for start in range(0, real.count, size):
             images = real.read(start, min(size, real.count - start)).flatten(1).float()
             part = nearest(flat, images, k=min(k, len(images)))
-            best = _nearer(best, Nearest(part.squared, part.indices + start), k)
+            best = _merge(best, Nearest(part.squared, part.indices + start), k)
             advance(len(images))
-    return Found("pixels", best.indices, (best.squared / flat.shape[1]).sqrt())
+    return NearImages("pixels", best.indices, (best.squared / flat.shape[1]).sqrt())
 
 
-def _nearer(a: Nearest, b: Nearest, k: int) -> Nearest:
-    """The k nearest of both; among equals those of ``a`` go first."""
+def _merge(a: Nearest, b: Nearest, k: int) -> Nearest:
+    """The k nearest of both. Among equals, those of ``a`` come first."""
     import torch
 
     squared, order = torch.cat([a.squared, b.squared], 1).sort(dim=1, stable=True)
     return type(a)(squared[:, :k], torch.cat([a.indices, b.indices], 1).gather(1, order[:, :k]))
 
 
-def by_features(found: Opened, real: ImageSet, fake: Tensor, options: Options) -> Found:
-    """Neighbours by an extractor's features; those of the training images are kept in the cache.
+def search_features(opened: OpenedRun, real: ImageSet, fake: Tensor, options: NeighboursOptions) -> NearImages:
+    """Neighbours by features. Those of the training images are kept in the cache.
 
     Raises:
-        UsageError: there are no such features, or they do not take these images.
+        UsageError: There are no such features, or the network does not take these images.
     """
     import torch
 
-    from zerosum.data.progress import progress
-    from zerosum.metrics.features.named import named
-    from zerosum.metrics.neighbours import nearest
-    from zerosum.metrics.side import BATCH, Side
+    from zerosum.metrics.features.find import find_extractor
+    from zerosum.metrics.shared.neighbours import nearest
+    from zerosum.metrics.sides import BATCH, Side
+    from zerosum.progress import progress
 
     try:
-        extractor = named(options.features, real.shape, found.setup.device)
+        extractor = find_extractor(options.features, real.shape, opened.setup.device)
         with progress(real.count, "features", True) as advance:
             side = Side(real, extractor, frozenset({"vectors"}), progress=lambda done, total: advance(BATCH))
             theirs = side.vectors.cpu()
@@ -146,22 +147,22 @@ def by_features(found: Opened, real: ImageSet, fake: Tensor, options: Options) -
     except (ImportError, FileNotFoundError, ValueError) as error:
         raise UsageError(f"--features {options.features}: {error}") from error
     best = nearest(ours, theirs, k=options.k)
-    return Found(f"{extractor.name} features", best.indices, best.squared.sqrt())
+    return NearImages(f"{extractor.name} features", best.indices, best.squared.sqrt())
 
 
-def draw(real: ImageSet, fake: Tensor, spaces: list[Found], path: Path) -> None:
-    """A row for each sample: itself, then its neighbours in each space, a gap before each."""
+def draw(real: ImageSet, fake: Tensor, spaces: list[NearImages], path: Path) -> None:
+    """Draw a row for each sample: the sample, then its neighbours in each space, with a gap before each space."""
     rows: list[list[Tensor | None]] = []
     for number, sample in enumerate(fake):
         row: list[Tensor | None] = [sample]
         for space in spaces:
             row += [None, *(real.read(index, 1)[0] for index in space.indices[number].tolist())]
         rows.append([None if image is None else image.float() / 127.5 - 1 for image in row])
-    page(rows, path)
+    common.page(rows, path)
 
 
-def _line(space: Found, number: int) -> str:
-    """The distances of a sample, to three digits of the largest."""
+def _line(space: NearImages, number: int) -> str:
+    """Distances of a sample's neighbours, to three digits of the largest."""
     largest = float(space.distances[number, -1])
     digits = max(0, 2 - math.floor(math.log10(largest))) if largest else 2
     return f"{space.space} {' '.join(f'{value:.{digits}f}' for value in space.distances[number].tolist())}"

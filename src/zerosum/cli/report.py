@@ -7,25 +7,27 @@ from typing import Annotated
 
 import tyro
 
-from zerosum.recipe import UsageError
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.report import write_report
+from zerosum.errors import UsageError
+from zerosum.folder import RunFolder
+from zerosum.report.write import write_report
+
+VERB = ("write a run's report.html again", 120)  # what it does, and its place in the list
 
 
 @dataclass(frozen=True)
-class Options:
-    """Write a run's report.html again, from what its folder holds.
+class ReportOptions:
+    """Write a run's report.html again, from the files in its folder.
 
     Attributes:
-        run: the run's folder.
+        run: Folder of the run.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
 def run(argv: list[str]) -> int:
-    """Report."""
-    folder = RunFolder(tyro.cli(Options, args=argv, prog="zerosum report").run)
+    """Write the report."""
+    folder = RunFolder(tyro.cli(ReportOptions, args=argv, prog="zerosum report").run)
     folder.record()
     try:
         write_report(folder)

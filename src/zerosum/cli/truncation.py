@@ -7,28 +7,32 @@ from typing import Annotated
 
 import tyro
 
-from zerosum.cli.common import at_least, opened, png_only, writing
-from zerosum.recipe import UsageError
+from zerosum.cli.common import check_at_least, open_output, open_run, png_path, title_of
+from zerosum.errors import UsageError
+
+VERB = ("trade variety for quality: score a run at several truncations", 110)  # what it does, and its place in the list
 
 
 @dataclass(frozen=True)
-class Options:
+class TruncationOptions:
     """Trade variety for quality: score a run at several truncations of its latents.
 
-    Latents beyond a threshold are drawn again (Brock et al. 2019). Prints a table, draws the curves, and keeps all
-    scores with their protocols in truncation.jsonl, in the run's folder.
+    Latents beyond a threshold are drawn again (Brock et al. 2019). Prints a table, draws the curves, and writes all
+    scores with their protocols to truncation.jsonl in the run's folder.
 
     Attributes:
-        run: the run's folder.
-        thresholds: with commas between, each above 0; latents as in training come last in any case.
-        metrics: names with commas between; `zerosum eval --metrics help any` lists them.
-        features: inception, vgg16, shipped, ... as for `zerosum eval`; auto: what fits.
-        count: samples at each threshold.
-        standing: batches over which batch-norm statistics are taken anew at each threshold; 0: those of training.
-        seed: of the samples; None: one more than the run's own.
-        out: FILE.png; None: truncation.png in the run's folder.
-        best: from the checkpoint with the best score, instead of the newest.
-        device: auto, cpu, cuda or cuda:N.
+        run: Folder of the run.
+        thresholds: Thresholds separated by commas, each above 0. Latents as in training always come last.
+        metrics: Names of scores, separated by commas; `zerosum eval --metrics help any` lists all of them.
+        features: Network that extracts features: inception, inception-clean, vgg16, shipped or FILE.onnx.
+            auto: shipped for grey 32x32 images, otherwise inception.
+        count: Samples at each threshold.
+        standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh at each
+            threshold. 0: the statistics of training.
+        seed: Seed of the samples. None: one more than the run's own.
+        out: Picture to write, FILE.png. None: truncation.png in the run's folder.
+        best: Whether to use the checkpoint with the best score instead of the newest one.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -44,24 +48,24 @@ class Options:
 
 
 def run(argv: list[str]) -> int:
-    """Score at each threshold."""
-    options = tyro.cli(Options, args=argv, prog="zerosum truncation")
-    at_least("--count", options.count, 2)
-    at_least("--standing", options.standing, 0)
-    thresholds = _numbers(options.thresholds)
-    out = png_only(options.out) if options.out else None
-    found = opened(options.run, best=options.best, device=options.device, real=True)
+    """Score a run at each threshold."""
+    options = tyro.cli(TruncationOptions, args=argv, prog="zerosum truncation")
+    check_at_least("--count", options.count, 2)
+    check_at_least("--standing", options.standing, 0)
+    thresholds = _parse_thresholds(options.thresholds)
+    out = png_path(options.out) if options.out else None
+    opened = open_run(options.run, best=options.best, device=options.device, real=True)
     from zerosum.runs import scoring, truncation
 
-    setup = found.setup
-    asked = scoring.Asked(tuple(options.metrics.split(",")), options.features, device=options.device, shown=True)
-    judge = scoring.Judge(scoring.images_of(setup.data), asked)
+    setup = opened.setup
+    request = scoring.Request(tuple(options.metrics.split(",")), options.features, device=options.device)
+    judge = scoring.judge_of(scoring.images_of(setup.data), request)
     seed = setup.settings.seed + 1 if options.seed is None else options.seed
     points = []
     for point in truncation.curve(
-        found.sampler,
+        opened.sampler,
         setup,
-        found.step,
+        opened.step,
         judge,
         count=options.count,
         seed=seed,
@@ -71,20 +75,20 @@ def run(argv: list[str]) -> int:
         points.append(point)
         print(f"threshold {point.label}: " + ", ".join(f"{n} {s.value:.3g}" for n, s in point.scores.items()))
     print("\n" + truncation.table(points))
-    path = out or found.folder.path / "truncation.png"
-    with writing(path) as file:
-        truncation.draw(points, file, f"{setup.name}, step {found.step:,}, {options.count:,} samples a point")
-    with writing(found.folder.path / "truncation.jsonl") as file:
+    path = out or opened.folder.path / "truncation.png"
+    with open_output(path) as file:
+        truncation.draw(points, file, f"{title_of(opened)}, {options.count:,} samples per point")
+    with open_output(opened.folder.path / "truncation.jsonl") as file:
         truncation.save(points, file)
     print(path)
     return 0
 
 
-def _numbers(text: str) -> list[float]:
+def _parse_thresholds(text: str) -> list[float]:
     try:
-        numbers = [float(part) for part in text.split(",")]
+        thresholds = [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"--thresholds {text}: must be numbers with commas between, such as 0.3,0.5,1") from error
-    if not all(number > 0 for number in numbers):
+        raise UsageError(f"--thresholds {text}: must be numbers separated by commas, such as 0.3,0.5,1") from error
+    if not all(threshold > 0 for threshold in thresholds):
         raise UsageError(f"--thresholds {text}: each must be above 0")
-    return numbers
+    return thresholds

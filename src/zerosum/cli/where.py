@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,36 +9,37 @@ from typing import Annotated
 import tyro
 
 from zerosum.equations import SOURCE, equations, search
-from zerosum.recipe import UsageError
+from zerosum.errors import UsageError, nearest
 
-SHOWN = 20
+VERB = ("find the code of an equation", 140)  # what it does, and its place in the list
+
+SHOWN = 20  # largest number of places that are printed
 
 
 @dataclass(frozen=True)
-class Options:
-    """Find the code of a published equation, algorithm, system or measure, e.g. "gradient penalty" or "1704.00028".
+class WhereOptions:
+    """Find the code of a published equation, algorithm, system or measure, such as "gradient penalty" or "1704.00028".
 
     Attributes:
-        words: that its name, file or description holds; an author's name or an arXiv number will do.
+        words: Words in its name, file or description, such as the name of an author or an arXiv number.
     """
 
     words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WORDS")]
 
 
 def run(argv: list[str]) -> int:
-    """Print what is found as ``file:line``, the nearest first; imports none of it, and so not torch."""
-    words = " ".join(tyro.cli(Options, args=argv, prog="zerosum where").words)
+    """Print what is found as ``file:line``, the nearest first. None of it is imported, and so torch is not either."""
+    words = " ".join(tyro.cli(WhereOptions, args=argv, prog="zerosum where").words)
     if not words.strip():
         raise UsageError('say what to look for, such as: zerosum where "gradient penalty"')
-    found = search(words)
-    if not found:
-        known = {word for e in equations() for word in f"{e.name} {e.said}".lower().replace(".", " ").split()}
-        near = difflib.get_close_matches(words.lower(), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else " docs/EQUATIONS.md lists all there is."
-        raise UsageError(f"nothing here speaks of {words!r}.{hint}")
-    for e in found[:SHOWN]:
+    hits = search(words)
+    if not hits:
+        known = {word for e in equations() for word in f"{e.name} {e.summary}".lower().replace(".", " ").split()}
+        hint = nearest(words.lower(), known, cutoff=0.6) or " docs/EQUATIONS.md lists everything."
+        raise UsageError(f"nothing here mentions {words!r}.{hint}")
+    for e in hits[:SHOWN]:
         print(f"{SOURCE / e.file}:{e.line}  {e.name}")
-        print(textwrap.fill(e.said, 110, initial_indent="    ", subsequent_indent="    "))
-    if len(found) > SHOWN:
-        print(f"... and {len(found) - SHOWN} more: add a word")
+        print(textwrap.fill(e.summary, 110, initial_indent="    ", subsequent_indent="    "))
+    if len(hits) > SHOWN:
+        print(f"... and {len(hits) - SHOWN} more: add a word")
     return 0

@@ -9,22 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.conditioning.batch_norm import modulate
-from zerosum.core.labels import rows
 from zerosum.networks.common import Init, Wrap, check_positive, keep
+from zerosum.networks.labels import rows
 
 
 class AdaIN(nn.Module):
     """(1 + s) (h - mean) / sqrt(var + eps) + b, with mean and variance of each image and channel, (s, b) = A c + a.
 
-    Stands wherever a network of images takes a ``norm``: ``partial(AdaIN, inputs=128)``; the network is then called
+    It stands wherever a network of images takes a ``norm``: ``partial(AdaIN, inputs=128)``; the network is then called
     with ``(z, c)``. It needs more than one pixel.
 
     Args:
-        features: channels of h.
-        inputs: dimension of c, a style or an embedded label.
-        wrap: applied to the linear layer.
-        init: sets its weights; biases are 0 in any case, so gains begin about 1.
-        eps: added to the variance.
+        features: Channels of h.
+        inputs: Dimension of c, a style or an embedded label.
+        wrap: Applied to the linear layer.
+        init: Function that sets its weights; biases are 0 in any case, so that gains begin about 1.
+        eps: Number that is added to the variance.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class AdaIN(nn.Module):
         self.style = wrap(style)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """x (B, C, H, W), c (B, inputs)."""
+        """x (B, C, H, W), c (B, inputs) -> (B, C, H, W)."""
         scale, shift = self.style(c).chunk(2, 1)
         return modulate(F.instance_norm(x, eps=self.eps), 1 + scale, shift)
 
@@ -49,9 +49,9 @@ class ClassAdaIN(nn.Module):
     """:class:`AdaIN` with a gain and a bias for each class: Eq. 5, Dumoulin et al. 2017 (arXiv:1610.07629).
 
     Args:
-        features: channels of h.
+        features: Channels of h.
         classes: K.
-        eps: added to the variance.
+        eps: Number that is added to the variance.
     """
 
     def __init__(self, features: int, classes: int, eps: float = 1e-5) -> None:
@@ -62,5 +62,5 @@ class ClassAdaIN(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes, features))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x (B, C, H, W); y int64 (B,), or float (B, K) with the weights of classes."""
+        """x (B, C, H, W), labels y -> (B, C, H, W)."""
         return modulate(F.instance_norm(x, eps=self.eps), rows(self.gain, y), rows(self.bias, y))

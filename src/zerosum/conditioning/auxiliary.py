@@ -7,34 +7,37 @@ from typing import Any
 from torch import Tensor, nn
 
 from zerosum.networks.common import Wrap, check_positive, keep
+from zerosum.networks.critic import BaseCritic, Judgement, feature_count
 
 
-class Critic(nn.Module):
-    """D(x) = (logit of P(S = real | x), logits of P(C | x)): two linear layers on the same features.
+class Critic(BaseCritic):
+    """The logit of P(S = real | x) and the logits of P(C | x): two linear layers on the same features.
 
     The label is never an input: the critic must read it from the image.
 
     Args:
-        net: a critic with ``features`` and a linear layer ``last``, as all of ``zerosum.networks`` are.
+        net: Critic with ``features`` and a linear layer ``last``.
         classes: K.
-        wrap: applied to the class layer (``spectral_norm``).
-        std: of the class layer's initial weights, normal about 0; its biases are 0.
+        wrap: Applied to the class layer (``spectral_norm``).
+        std: Standard deviation of the class layer's initial weights, normal about 0; its biases are 0.
     """
 
     def __init__(self, net: nn.Module, classes: int, *, wrap: Wrap = keep, std: float = 0.02) -> None:
         super().__init__()
-        features = getattr(getattr(net, "last", None), "in_features", None)
-        if features is None or not hasattr(net, "features"):
-            raise TypeError(f"{type(net).__name__} has no `features` and linear `last` to classify from")
         check_positive(classes=classes)
         self.net: Any = net
-        classify = nn.Linear(features, classes)
+        classify = nn.Linear(feature_count(net), classes)
         nn.init.normal_(classify.weight, 0.0, std)
         nn.init.zeros_(classify.bias)
         self.classify = wrap(classify)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, ...) -> source logits (B,), class logits (B, K)."""
-        h = self.net.features(x)
-        source: Tensor = self.net.last(h).squeeze(1)
-        return source, self.classify(h)
+    def features(self, x: Tensor) -> Tensor:
+        """The features of ``net``, (B, F)."""
+        found: Tensor = self.net.features(x)
+        return found
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """x (B, ...) -> source logits (B,), features, class logits (B, K)."""
+        features = self.features(x)
+        logits = self.net.last(features).squeeze(1)
+        return Judgement(logits=logits, features=features, classes=self.classify(features))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zerosum.core.labels import rows
 from zerosum.networks.common import Init, Wrap, check_positive, keep
+from zerosum.networks.labels import rows
 from zerosum.networks.layers import BatchNorm
 
 
@@ -25,11 +25,11 @@ class ClassBatchNorm(nn.Module):
     """Batch normalisation with a gain and a bias for each class: y -> gain[y] h + bias[y].
 
     Args:
-        features: channels of h.
+        features: Channels of h.
         classes: K.
-        eps: added to the variance.
-        momentum: of the running statistics.
-        across_ranks: take the statistics over the batches of all ranks.
+        eps: Number that is added to the variance.
+        momentum: Step of the running statistics towards each batch.
+        across_ranks: Whether the statistics are those of the batches of all ranks.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ClassBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes, features))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x (B, C, H, W) or (B, C); y int64 (B,), or float (B, K) with the weights of classes."""
+        """x (B, C, H, W) or (B, C), labels y -> the shape of x."""
         return modulate(self.norm(x), rows(self.gain, y), rows(self.bias, y))
 
 
@@ -53,13 +53,13 @@ class VectorBatchNorm(nn.Module):
     latent beside it. W_g and W_b have no biases.
 
     Args:
-        features: channels of h.
-        inputs: dimension of c.
-        wrap: applied to the linear layers (``spectral_norm``).
-        init: sets their weights.
-        eps: added to the variance.
-        momentum: of the running statistics.
-        across_ranks: take the statistics over the batches of all ranks.
+        features: Channels of h.
+        inputs: Dimension of c.
+        wrap: Applied to the linear layers (``spectral_norm``).
+        init: Function that sets their weights.
+        eps: Number that is added to the variance.
+        momentum: Step of the running statistics towards each batch.
+        across_ranks: Whether the statistics are those of the batches of all ranks.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class VectorBatchNorm(nn.Module):
         self.gain, self.bias = (_linear(inputs, features, wrap, init) for _ in range(2))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """x (B, C, H, W) or (B, C); c (B, inputs)."""
+        """x (B, C, H, W) or (B, C), c (B, inputs) -> the shape of x."""
         return modulate(self.norm(x), 1 + self.gain(c), self.bias(c))
 
 

@@ -5,17 +5,20 @@ A one-hot code is appended to the latent; images get it as planes, one per class
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from zerosum.core.labels import weights
+from zerosum.networks.critic import BaseCritic, Judgement
+from zerosum.networks.labels import weights
 
 
 class Generator(nn.Module):
     """G(z, y) = net([z, one-hot y]).
 
     Args:
-        net: takes vectors of ``latent + classes``.
+        net: Generator from vectors of ``latent + classes`` numbers.
         classes: K.
     """
 
@@ -24,25 +27,28 @@ class Generator(nn.Module):
         self.net, self.classes = net, classes
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (B, latent); y int64 (B,) in 0 .. K - 1, or float (B, K) with the weights of classes -> samples."""
+        """z (B, latent), labels y -> samples."""
         out: Tensor = self.net(torch.cat([z, weights(y, self.classes).to(z.dtype)], 1))
         return out
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """D(x, y) = net([x, one-hot y]), the code repeated over the pixels of images.
 
     Args:
-        net: takes images of ``channels + classes`` channels.
+        net: Critic of images of ``channels + classes`` channels.
         classes: K.
     """
 
     def __init__(self, net: nn.Module, classes: int) -> None:
         super().__init__()
-        self.net, self.classes = net, classes
+        self.net: Any = net
+        self.classes = classes
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x (B, C, H, W), y int64 (B,) in 0 .. K - 1 -> logits (B,)."""
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """x (B, C, H, W), labels y -> logits (B,) and features."""
+        if y is None:
+            raise TypeError("a critic with concatenated labels is told the label: call it with (x, y)")
         code = weights(y, self.classes).to(x.dtype)[:, :, None, None]
-        out: Tensor = self.net(torch.cat([x, code.expand(-1, -1, *x.shape[2:])], 1))
-        return out
+        judged: Judgement = self.net.judge(torch.cat([x, code.expand(-1, -1, *x.shape[2:])], 1))
+        return judged

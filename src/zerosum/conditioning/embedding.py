@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zerosum.core.labels import rows
 from zerosum.networks.common import Init, check_positive
+from zerosum.networks.labels import rows
 
 
 class ClassEmbedding(nn.Embedding):
-    """A vector for each class; y int64 (B,), or float (B, K) with the weights of classes -> (B, dim)."""
+    """A vector for each class."""
 
     def forward(self, y: Tensor) -> Tensor:
-        """Look up, or mix."""
+        """Labels y -> (B, dim): rows of the table, or mixtures of them."""
         return rows(self.weight, y)
 
 
@@ -32,7 +32,7 @@ class _Embedded(nn.Module):
             init(self.embedding, 1.0)
 
     def embed(self, y: Tensor) -> Tensor:
-        """y int64 (B,), or float (B, K) with the weights of classes -> (B, dim)."""
+        """Labels y -> (B, dim)."""
         e: Tensor = self.embedding(y)
         return e
 
@@ -41,14 +41,14 @@ class SharedGenerator(_Embedded):
     """G(z, y) = net(z, e(y)): one embedding for all conditional layers.
 
     Args:
-        net: called with latents (B, latent) and a condition (B, dim).
+        net: Generator that is called with latents (B, latent) and a condition (B, dim).
         classes: K.
-        dim: of the embedding.
-        init: sets the embedding's weights.
+        dim: Dimension of the embedding.
+        init: Function that sets the embedding's weights.
     """
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (B, latent), y as in :meth:`embed` -> samples."""
+        """z (B, latent), labels y -> samples."""
         out: Tensor = self.net(z, self.embed(y))
         return out
 
@@ -57,14 +57,14 @@ class JoinedGenerator(_Embedded):
     """G(z, y) = net([z, e(y)], [z, e(y)]): all of the latent goes everywhere (BigGAN-deep).
 
     Args:
-        net: called with inputs and a condition, both (B, latent + dim).
+        net: Generator that is called with inputs and a condition, both (B, latent + dim).
         classes: K.
-        dim: of the embedding.
-        init: sets the embedding's weights.
+        dim: Dimension of the embedding.
+        init: Function that sets the embedding's weights.
     """
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (B, latent), y as in :meth:`embed` -> samples."""
+        """z (B, latent), labels y -> samples."""
         joined = torch.cat([z, self.embed(y)], 1)
         out: Tensor = self.net(joined, joined)
         return out
@@ -74,12 +74,12 @@ class HierarchicalGenerator(_Embedded):
     """G(z, y) = net(z_0, ([z_1, e(y)], [z_2, e(y)], ...)): chunks of z for the first layer and each block.
 
     Args:
-        net: called with a chunk (B, latent / chunks) and as many conditions (B, latent / chunks + dim) as it has
-            blocks.
+        net: Generator that is called with a chunk (B, latent / chunks) and as many conditions
+            (B, latent / chunks + dim) as it has blocks.
         classes: K.
-        dim: of the embedding.
-        chunks: one more than the blocks of ``net``.
-        init: sets the embedding's weights.
+        dim: Dimension of the embedding.
+        chunks: Number of chunks, one more than the blocks of ``net``.
+        init: Function that sets the embedding's weights.
     """
 
     def __init__(self, net: nn.Module, classes: int, dim: int, chunks: int, init: Init | None = None) -> None:
@@ -87,7 +87,7 @@ class HierarchicalGenerator(_Embedded):
         self.chunks = chunks
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (B, latent), y as in :meth:`embed` -> samples."""
+        """z (B, latent), labels y -> samples."""
         first, *others = z.chunk(self.chunks, 1)
         e = self.embed(y)
         conditions: Sequence[Tensor] = [torch.cat([chunk, e], 1) for chunk in others]
@@ -99,7 +99,7 @@ def chunk_of(latent: int, blocks: int) -> int:
     """Length of a chunk of the latent: one for the first layer, and one for each block.
 
     Raises:
-        ValueError: the latent cannot be cut so; names lengths that can.
+        ValueError: The latent cannot be cut so; the message names a length that can.
     """
     chunks = blocks + 1
     if latent < 1 or latent % chunks:

@@ -8,30 +8,35 @@ from torch import Tensor, nn
 
 from zerosum.conditioning.embedding import ClassEmbedding
 from zerosum.networks.common import Init, Wrap, keep, normal
+from zerosum.networks.critic import BaseCritic, Judgement, feature_count
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """D(x, y) = psi(phi(x)) + <v_y, phi(x)>: the label chooses the direction in which features count.
 
     Args:
-        net: a critic with ``features`` (phi) and a linear layer ``last`` (psi), as all of ``zerosum.networks`` are.
+        net: Critic with ``features`` (phi) and a linear layer ``last`` (psi).
         classes: K.
-        wrap: applied to the embedding v (``spectral_norm``).
-        init: sets the embedding's weights.
+        wrap: Applied to the embedding v (``spectral_norm``).
+        init: Function that sets the embedding's weights; ``None`` for N(0, 0.02^2).
     """
 
     def __init__(self, net: nn.Module, classes: int, *, wrap: Wrap = keep, init: Init | None = None) -> None:
         super().__init__()
-        features = getattr(getattr(net, "last", None), "in_features", None)
-        if features is None or not hasattr(net, "features"):
-            raise TypeError(f"{type(net).__name__} has no `features` and linear `last` to project on")
         self.net: Any = net
-        embedding = ClassEmbedding(classes, features)
+        embedding = ClassEmbedding(classes, feature_count(net))
         (init or normal(0.02))(embedding, 1.0)
         self.embedding = wrap(embedding)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x (B, ...), y int64 (B,) in 0 .. K - 1 -> logits (B,)."""
-        phi = self.net.features(x)
-        logits: Tensor = self.net.last(phi).squeeze(1) + (self.embedding(y) * phi).sum(1)
-        return logits
+    def features(self, x: Tensor) -> Tensor:
+        """phi(x), (B, F)."""
+        found: Tensor = self.net.features(x)
+        return found
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """x (B, ...), labels y -> logits (B,) and phi(x)."""
+        if y is None:
+            raise TypeError("a critic with projection is told the label: call it with (x, y)")
+        phi = self.features(x)
+        logits = self.net.last(phi).squeeze(1) + (self.embedding(y) * phi).sum(1)
+        return Judgement(logits=logits, features=phi)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from zerosum.errors import CheckpointError
+from zerosum.files import atomic_folder, read_record, restore_folder
+
 SCHEMA = 1
+Rename = Callable[[str, Collection[str]], str]
 TENSORS, META = "tensors.safetensors", "meta.json"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be written or read. The message names it, and says what is wrong and what to do."""
 
 
 def flatten(tree: Any) -> dict[str, Tensor]:
@@ -40,30 +37,17 @@ def save(folder: Path, tree: Any, meta: Mapping[str, Any]) -> None:
     """Write ``tree`` and ``meta`` as ``folder``: all of it or nothing, whatever happens in between.
 
     Raises:
-        CheckpointError: the disk is full or not writable; what was there before is untouched.
+        CheckpointError: The disk is full or not writable; what was there before is untouched.
     """
     tensors = flatten(tree)
     strides = {k: found for k, t in tensors.items() if (found := _unusual_strides(t))}
-    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     try:
-        _restore(folder)
-        for path in (partial, old):
-            shutil.rmtree(path, ignore_errors=True)
-        partial.mkdir(parents=True)
-        # Copies, because safetensors refuses tensors that share memory.
-        packed = {k: t.detach().cpu().clone(memory_format=torch.contiguous_format) for k, t in tensors.items()}
-        save_file(packed, partial / TENSORS)
-        (partial / META).write_text(json.dumps({**meta, "schema": SCHEMA, "strides": strides}, indent=1))
-        for name in (TENSORS, META):
-            _flush(partial / name)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-        _flush(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        with atomic_folder(folder) as partial:
+            # Copies, because safetensors refuses tensors that share memory.
+            packed = {k: t.detach().cpu().clone(memory_format=torch.contiguous_format) for k, t in tensors.items()}
+            save_file(packed, partial / TENSORS)
+            (partial / META).write_text(json.dumps({**meta, "schema": SCHEMA, "strides": strides}, indent=1))
     except (OSError, SafetensorError) as error:
-        _restore(folder)
-        shutil.rmtree(partial, ignore_errors=True)
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         cause = "no space is left on the disk" if full else str(error)
         raise CheckpointError(f"cannot write the checkpoint {folder}: {cause}. Earlier ones are untouched") from error
@@ -73,30 +57,32 @@ def load_meta(folder: Path) -> dict[str, Any]:
     """What `meta.json` of a checkpoint says.
 
     Raises:
-        CheckpointError: it is missing, damaged, or of a newer schema.
+        CheckpointError: It is missing, damaged, or of a newer schema.
     """
-    _restore(folder)
+    restore_folder(folder)
     try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text())
-        schema = int(meta["schema"])
+        return read_record(folder / META, SCHEMA)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"{folder} is not a checkpoint: it has no {META}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / META} is damaged ({error}): use an earlier checkpoint") from error
-    if schema > SCHEMA:
-        raise CheckpointError(f"{folder} has schema {schema}, this zerosum reads up to {SCHEMA}: update zerosum")
-    return meta
+    except ValueError as error:
+        raise CheckpointError(f"{folder / META} {error}: use an earlier checkpoint") from error
 
 
-def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+def load(folder: Path, like: Any, rename: Rename | None = None) -> tuple[Any, dict[str, Any]]:
     """Read a checkpoint into the structure, devices and dtypes of ``like``.
 
+    Args:
+        folder: The checkpoint.
+        like: What it is to be read into.
+        rename: ``(saved name, wanted names) -> name``, for tensors that were saved under another name.
+
     Raises:
-        CheckpointError: it is damaged, a pickle, of a newer schema, or holds other tensors than ``like``.
+        CheckpointError: It is damaged, a pickle, of a newer schema, or holds other tensors than ``like``.
     """
     meta = load_meta(folder)
-    saved = _load_tensors(folder / TENSORS)
-    wanted = flatten(like)
+    saved, strides, wanted = _load_tensors(folder / TENSORS), meta.get("strides", {}), flatten(like)
+    if rename is not None and saved.keys() != wanted.keys():
+        saved, strides = ({rename(key, wanted): v for key, v in found.items()} for found in (saved, strides))
     if saved.keys() != wanted.keys():
         missing, extra = sorted(wanted.keys() - saved.keys()), sorted(saved.keys() - wanted.keys())
         raise CheckpointError(f"{folder} belongs to another model: it lacks {_some(missing)} and has {_some(extra)}")
@@ -104,7 +90,6 @@ def load(folder: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         found, expected = (f"{t.dtype} {tuple(t.shape)}" for t in (saved[key], tensor))
         if found != expected:
             raise CheckpointError(f"{folder} belongs to another model: {key} is {found}, expected {expected}")
-    strides = meta.get("strides", {})
     placed = [_laid_out(saved[key], strides.get(key), tensor.device) for key, tensor in wanted.items()]
     return pytree.tree_unflatten(placed, pytree.tree_structure(like)), meta
 
@@ -124,13 +109,6 @@ def _load_tensors(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file} is truncated or damaged ({error}): use an earlier checkpoint") from error
 
 
-def _restore(folder: Path) -> None:
-    """Put back what `save` had moved aside when it was cut short."""
-    if not folder.exists():
-        with suppress(OSError):
-            folder.with_name(f".{folder.name}.old").rename(folder)
-
-
 def _unusual_strides(tensor: Tensor) -> list[int] | None:
     """Strides decide which kernel runs, so resuming exactly needs them back; gaps and overlaps it can do without."""
     strides = torch.empty_like(tensor, device="meta").stride()
@@ -139,14 +117,6 @@ def _unusual_strides(tensor: Tensor) -> list[int] | None:
 
 def _laid_out(t: Tensor, strides: list[int] | None, device: torch.device) -> Tensor:
     return torch.empty_strided(t.shape, strides or t.stride(), dtype=t.dtype, device=device).copy_(t)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _some(names: list[str]) -> str:

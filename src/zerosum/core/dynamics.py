@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from zerosum.core.game import Game, Said, State, Steps, apply, field, play
+from zerosum.core.game import Game, Said, State, apply, field, play
 from zerosum.core.optim import Optimizer, Tensors
 
 
 class Move(NamedTuple):
-    """One compilable update: made ``steps`` times at every iteration t with ``t % every == 0``, each on a new batch."""
+    """One compilable update: made ``updates(t)`` times in iteration t, each on a new batch."""
 
     run: Callable[[State, Any], tuple[State, Said]]
-    steps: Steps = 1
-    every: int = 1
+    updates: Callable[[int], int] = lambda t: 1
 
 
 Dynamics = Callable[[Game], tuple[Move, ...]]
@@ -29,7 +28,7 @@ Dynamics = Callable[[Game], tuple[Move, ...]]
 
 def alternating(game: Game) -> tuple[Move, ...]:
     """Players move in turn, each seeing what the ones before it did (Goodfellow et al. 2014, Algorithm 1)."""
-    return tuple(Move(partial(play, game, who), p.steps, p.every) for who, p in game.players.items())
+    return tuple(Move(partial(play, game, who), p.updates) for who, p in game.players.items())
 
 
 def simultaneous(game: Game) -> tuple[Move, ...]:

@@ -14,8 +14,8 @@ class Average(NamedTuple):
     Weights and floating-point buffers (batch-norm statistics) are averaged alike, so that they keep fitting each other.
 
     Attributes:
-        decay: in [0, 1), or a function of the iteration (see :func:`warmed_up`).
-        start: before this iteration the average is the network itself.
+        decay: Decay in [0, 1), or a function of the iteration (see :func:`warmed_up`).
+        start: Iteration before which the average is the network itself.
     """
 
     decay: float | Callable[[int], float]

@@ -22,24 +22,10 @@ from zerosum.core.optim import Optimizer, Tensors
 
 Terms = dict[str, Tensor]  # named scalars: a player minimises their sum, the log shows each
 Said = dict[str, Terms]  # what every player said in one iteration
-Memory = dict[str, Tensor]  # all that persists and is no weight: BEGAN's k, ProGAN's alpha, image pools
+Memory = dict[str, Tensor]  # what persists beside the weights: a controller's gain, a fading factor, image pools
 Loss = Callable[["Nets", Any, Memory], Terms]
 Projection = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]  # (weights, buffers) -> the same, constrained
 Steps = int | Callable[[int], int]  # updates per turn, or iteration t -> updates in its turn
-
-
-class Objective(NamedTuple):
-    """What each side of the classic two-player game minimises, given the logits of both kinds of sample.
-
-    Attributes:
-        d: (real logits, fake logits) -> scalar, minimised by the critic.
-        g: (real logits, fake logits) -> scalar, minimised by the generator.
-        needs_real: whether ``g`` reads the real logits (relativistic objectives do); where it does not, pass ``None``.
-    """
-
-    d: Callable[[Tensor, Tensor], Tensor]
-    g: Callable[[Any, Tensor], Tensor]
-    needs_real: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,11 +33,11 @@ class Player:
     """One player.
 
     Attributes:
-        owns: names of the networks it moves: the only statement of what is differentiated, so losses never detach.
+        owns: Names of the networks that it moves: the only statement of what is differentiated, so losses never detach.
         loss: ``(nets, batch, memory) -> {name: scalar}``; the player descends the sum.
-        steps: updates per turn, each on a batch of its own (``n_critic``); a function of the iteration t where that
-            varies, which must depend on nothing else, or a resumed run would not be the same.
-        every: it takes its turn at iterations t with ``t % every == 0`` (lazy regularisation).
+        steps: Updates per turn, each on a batch of its own; a function of the iteration t where their number varies,
+            and of nothing else, or a resumed run would not be the same.
+        every: Iterations from one turn to the next: it moves where ``t % every == 0`` (lazy regularisation).
     """
 
     owns: tuple[str, ...]
@@ -61,14 +47,25 @@ class Player:
 
     def updates(self, t: int) -> int:
         """How many updates it makes in iteration ``t``."""
-        return updates(self.steps, self.every, t)
+        return 0 if t % self.every else self.steps(t) if callable(self.steps) else self.steps
 
 
-def updates(steps: Steps, every: int, t: int) -> int:
-    """How many updates ``steps`` at every iteration t with ``t % every == 0`` are in iteration ``t``."""
-    if t % every:
-        return 0
-    return steps(t) if callable(steps) else steps
+class Method(nn.Module):
+    """A method of a module, as a module: only these can be called with the weights of a state."""
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        super().__init__()
+        self.module, self.name = module, name
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method."""
+        return getattr(self.module, self.name)(*args, **kwargs)
+
+
+def _methods(net: nn.Module) -> dict[str, Method]:
+    """The public methods that a network has beside those of every module."""
+    names = {k for cls in type(net).__mro__ for k in vars(cls) if not k.startswith("_") and not hasattr(nn.Module, k)}
+    return {name: Method(net, name) for name in sorted(names) if callable(getattr(type(net), name))}
 
 
 @dataclass(frozen=True)
@@ -76,15 +73,16 @@ class Game:
     """The rules: networks, who moves them and how. Holds no state (see :class:`State`).
 
     Attributes:
-        nets: the networks, by name. Their own weights serve as initial values and are never changed.
-        opts: one optimizer per network that moves; players that share a network share its moments.
-        players: in turn order.
-        memory: initial values of what persists between iterations and is no weight.
-        remember: ``(memory, said) -> memory``, after each iteration.
-        project: a constraint on a network, applied after each of its updates.
-        average: networks of which a running average is kept, for sampling.
-        autocast: the dtype in which losses are computed (``torch.bfloat16``), or ``None`` for float32.
-        accumulate: in how many parts each batch is taken; gradients are averaged over them.
+        nets: Networks by name. Their own weights serve as initial values and are never changed.
+        opts: Optimizers, one for each network that moves; players that share a network share its moments.
+        players: Players in turn order.
+        memory: Initial values of what persists between iterations beside the weights.
+        remember: ``(memory, said) -> memory``, applied after each iteration.
+        project: Constraints on networks, applied after each update of theirs.
+        average: Running averages of networks, for sampling.
+        autocast: Dtype in which losses are computed (``torch.bfloat16``); ``None`` for float32.
+        accumulate: Number of parts that each batch is taken in; gradients are averaged over them.
+        methods: Public methods of the networks, as modules; made here.
     """
 
     nets: dict[str, nn.Module]
@@ -96,6 +94,7 @@ class Game:
     average: dict[str, Average] = default(default_factory=dict)
     autocast: torch.dtype | None = None
     accumulate: int = 1
+    methods: dict[str, dict[str, Method]] = default(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for who, player in self.players.items():
@@ -110,6 +109,7 @@ class Game:
             raise ValueError("a game needs at least one player, and `accumulate` must be at least 1")
         _refuse_shared(self.nets)
         for name, net in self.nets.items():
+            self.methods[name] = _methods(net)
             if name not in self.project and any(getattr(m, "needs_projection", False) for m in net.modules()):
                 raise ValueError(
                     f"network {name!r} has layers that are renewed after each update (spectral norm), but `project` "
@@ -160,33 +160,21 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
     return State(weights, buffers, opt, memory, average)
 
 
-def carry(old: State, new: State) -> State:
-    """``new`` with the weights, buffers and averages of ``old`` wherever network, name and shape agree.
-
-    For training in phases (progressive growing). Optimizer state and memory start anew.
-    """
-
-    def take(have: dict[str, Tensors], want: dict[str, Tensors]) -> dict[str, Tensors]:
-        found = {(n, k, v.shape): v for n, tensors in have.items() for k, v in tensors.items()}
-        return {
-            n: {k: torch.empty_like(v).copy_(found.get((n, k, v.shape), v)) for k, v in tensors.items()}
-            for n, tensors in want.items()
-        }
-
-    weights, buffers = take(old.weights, new.weights), take(old.buffers, new.buffers)
-    average = take(old.average, {n: weights[n] | buffers[n] for n in new.average})
-    return new._replace(weights=weights, buffers=buffers, average=average)
-
-
 class Network:
-    """A network bound to the weights and buffers of a state: call it like the module."""
+    """A network bound to the weights and buffers of a state: call it, or a method of it, like the module."""
 
-    def __init__(self, module: nn.Module, weights: Tensors, buffers: Tensors) -> None:
-        self._module, self._weights, self._buffers = module, weights, buffers
+    def __init__(self, module: nn.Module, weights: Tensors, buffers: Tensors, methods: dict[str, Method]) -> None:
+        self._module, self._weights, self._buffers, self._methods = module, weights, buffers, methods
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the network; it may write to this state's buffers."""
         return functional_call(self._module, self._weights | self._buffers, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._methods:
+            raise AttributeError(f"the network has no method {name!r}; it has {', '.join(self._methods) or 'none'}")
+        tensors = {f"module.{k}": v for k, v in (self._weights | self._buffers).items()}
+        return lambda *args, **kwargs: functional_call(self._methods[name], tensors, args, kwargs)
 
     @property
     def weights(self) -> Tensors:
@@ -209,7 +197,8 @@ class Nets:
     def __getattr__(self, name: str) -> Network:
         if name not in self._game.nets:
             raise AttributeError(f"the game has no network {name!r}; it has {', '.join(self._game.nets)}")
-        return Network(self._game.nets[name], self._state.weights[name], self._state.buffers[name])
+        weights, buffers = self._state.weights[name], self._state.buffers[name]
+        return Network(self._game.nets[name], weights, buffers, self._game.methods[name])
 
     def note(self, **values: Tensor) -> None:
         """Say something that is not minimised, for the log and for ``Game.remember``."""

@@ -27,7 +27,7 @@ class Optimizer(NamedTuple):
     Attributes:
         init: ``weights -> state``.
         update: ``(grads, state, weights) -> (weights, state)``, differentiable in all three.
-        fast: the same numbers, sooner, not differentiable.
+        fast: The same numbers, sooner, not differentiable.
     """
 
     init: Callable[[Tensors], Any]

@@ -1,4 +1,4 @@
-"""Data parallelism with ``torchrun`` and ``torch.distributed`` alone."""
+"""Data parallelism with ``torchrun`` and ``torch.distributed`` only."""
 
 import os
 from typing import Any

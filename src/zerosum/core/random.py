@@ -17,10 +17,7 @@ def generator(*path: int | str, device: torch.device | str = "cpu") -> torch.Gen
 
 
 def reseed(*path: int | str, device: torch.device) -> None:
-    """Seed torch's global generator, which random layers (dropout) draw from, on the CPU and on ``device``.
-
-    Unlike ``torch.manual_seed`` this costs microseconds where there is no GPU.
-    """
+    """Seed torch's global generator, which dropout draws from, on the CPU and on ``device``, in microseconds."""
     torch.default_generator.manual_seed(seed_for(*path))
     if device.type == "cuda":
         torch.cuda.manual_seed(seed_for(*path))

@@ -9,12 +9,9 @@ import torch
 
 from zerosum.core import parallel
 from zerosum.core.dynamics import Dynamics, alternating
-from zerosum.core.game import Game, Said, State, updates
+from zerosum.core.game import Game, Said, State
 from zerosum.core.optim import Tensors
-
-
-class NonFiniteLoss(FloatingPointError):
-    """A loss became nan or infinite. The message names the iteration, the player and the term."""
+from zerosum.errors import NonFiniteLoss
 
 
 def train(
@@ -31,20 +28,20 @@ def train(
     """Play iterations ``first`` to ``steps - 1``.
 
     Args:
-        game: the rules.
-        state: where to start; it is not changed.
-        batches: one batch per update (so ``n_critic + 1`` per iteration of a Wasserstein GAN).
-        steps: iterations in all, those before ``first`` included.
-        first: the iteration that ``state`` is about to play.
-        dynamics: how turns become updates.
-        backend: compile each move to one graph with this backend of ``torch.compile`` (``"inductor"``), or ``None``.
-        check_every: how often to look for non-finite losses; each look waits for the device.
+        game: The rules.
+        state: Where to start; it is not changed.
+        batches: Batches, one for each update.
+        steps: Iterations in all, those before ``first`` included.
+        first: The iteration that ``state`` is about to play.
+        dynamics: How turns become updates.
+        backend: Backend of ``torch.compile`` (``"inductor"``) by which each move becomes one graph; ``None``: eager.
+        check_every: Iterations between looks for non-finite losses; each look waits for the device.
 
     Yields:
         ``(t, state, said)`` after iteration t: its losses, by player and term, on the device.
 
     Raises:
-        NonFiniteLoss: a term is nan or infinite.
+        NonFiniteLoss: A term is nan or infinite.
     """
     moves = dynamics(game)
     runs = [_compiled(m.run, backend) if backend else m.run for m in moves]
@@ -52,7 +49,7 @@ def train(
     for t in range(first, steps):
         said: Said = {}
         for move, run in zip(moves, runs, strict=True):
-            for _ in range(updates(move.steps, move.every, t)):
+            for _ in range(move.updates(t)):
                 state, heard = run(state, next(batches))
                 said |= heard
         said = _agree(said)
@@ -82,7 +79,7 @@ def check_finite(history: list[tuple[int, Said]]) -> None:
         t, who, term, value = scalars[finite.index(False)]
         raise NonFiniteLoss(
             f"iteration {t}: the term {term!r} of player {who!r} is {value.item()}. "
-            "A smaller learning rate, a stronger penalty or float32 (--precision float32) usually helps"
+            "A smaller learning rate, a stronger penalty or float32 usually helps"
         )
 
 

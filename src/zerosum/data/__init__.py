@@ -1,11 +1,12 @@
-"""Real data: sources of images and points, batches as pure functions of the seed, and priors for latents."""
+"""Real data: sources of images and points, and batches as pure functions of the seed."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zerosum.errors import DataError
+
 if TYPE_CHECKING:
     from zerosum.data.base import Data
-    from zerosum.data.errors import DataError
     from zerosum.data.images import Images
     from zerosum.data.points import Points
     from zerosum.data.sources import SOURCES, load
@@ -15,7 +16,6 @@ __all__ = ["SOURCES", "Data", "DataError", "Images", "Points", "load"]
 _HOME = {
     "SOURCES": "sources",
     "Data": "base",
-    "DataError": "errors",
     "Images": "images",
     "Points": "points",
     "load": "sources",

@@ -5,25 +5,26 @@ import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from zerosum.data.ask import Ask
-from zerosum.data.errors import DataError
-from zerosum.data.files import Item, Listing, listing, load_listing, why_ignored
-from zerosum.data.folder import existing
+from zerosum.data.ask import Ask, find_path
+from zerosum.data.files import Item, Listing, load_listing, sort_items, why_ignored
 from zerosum.data.images import Images
+from zerosum.data.sources import Source
+from zerosum.errors import DataError
 
+SOURCES = (Source("zip:PATH", "a zip file of such images, read without extracting it", place=90),)
+# Bytes that a member may unpack to; an uncompressed image of 100 million pixels with alpha takes 400 MB.
 MAX_MEMBER = 512 << 20
-"""Bytes a member may unpack to; an uncompressed image of 100 million pixels with alpha takes 400 MB."""
 
 
-def load_zip(where: str, ask: Ask) -> Images:
-    """The images in the zip file ``where``; see ``zerosum.data.load``."""
-    path = existing(where, ask)
+def load_zip(ask: Ask) -> Images:
+    """The images in a zip file."""
+    path = find_path(ask)
     if path.is_dir():
-        raise DataError(f"{ask.source}: {path} is a folder. Write folder:{where}.")
+        raise DataError(f"{ask.source}: {path} is a folder. Write folder:{ask.where}")
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise DataError(f"{ask.source}: {path} is not a zip file, or is cut short ({error}).") from error
+        raise DataError(f"{ask.source}: {path} is not a zip file, or is cut short ({error})") from error
     with archive:
         return load_listing(find_members(ask, archive), ask, "zip")
 
@@ -32,7 +33,7 @@ def find_members(ask: Ask, archive: zipfile.ZipFile) -> Listing:
     """The image members of an archive.
 
     Raises:
-        DataError: a member's name or kind shows an archive made to do harm, or there is no image.
+        DataError: A member's name or kind shows an archive made to do harm, or none is an image.
     """
     items: list[Item] = []
     ignored: list[str] = []
@@ -45,13 +46,13 @@ def find_members(ask: Ask, archive: zipfile.ZipFile) -> Listing:
         if reason:
             ignored.append(reason)
         else:
-            items.append(Item(name, (info.file_size, info.CRC), _reader(archive, info)))
+            items.append(Item(name, (info.file_size, info.CRC), _make_reader(archive, info)))
     if not items:
-        raise DataError(f"{ask.source}: the archive holds no images, only {len(ignored)} other files.")
+        raise DataError(f"{ask.source}: the archive holds no images, only {len(ignored)} other files")
     doubled = len(items) - len({item.name for item in items})
     if doubled:
-        raise DataError(f"{ask.source}: {doubled} members bear a name that another has too. Pack the archive again.")
-    return listing(items, ignored)
+        raise DataError(f"{ask.source}: {doubled} members bear a name that another has too. Pack the archive again")
+    return sort_items(items, ignored)
 
 
 def _check_member(ask: Ask, info: zipfile.ZipInfo) -> None:
@@ -67,10 +68,10 @@ def _check_member(ask: Ask, info: zipfile.ZipInfo) -> None:
         why = f"it unpacks to {info.file_size:,} bytes, more than the {MAX_MEMBER:,} that are accepted"
     else:
         return
-    raise DataError(f"{ask.source}: the archive is refused because of its member {info.orig_filename!r}: {why}.")
+    raise DataError(f"{ask.source}: the archive is refused because of its member {info.orig_filename!r}: {why}")
 
 
-def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
+def _make_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
             # zipfile stops at the size the directory declares (checked above) and compares the checksum of what it

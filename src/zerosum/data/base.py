@@ -11,12 +11,12 @@ class Data:
     """A source of real samples.
 
     Attributes:
-        name: the source as the user wrote it, e.g. ``"fashion-mini"`` or ``"folder:photos"``.
-        shape: ``(C, H, W)`` for images, ``(2,)`` for points in the plane.
-        classes: names of the classes; empty when there are no labels.
-        count: number of samples; ``None`` where they are drawn without limit.
+        name: Source as the user wrote it, e.g. ``"fashion-mini"`` or ``"folder:photos"``.
+        shape: Shape of a sample: ``(C, H, W)`` for images, ``(2,)`` for points in the plane.
+        classes: Names of the classes; empty when there are no labels.
+        count: Number of samples; ``None`` where they are drawn without limit.
         fingerprint: SHA-256 of the content, recorded with every run and score.
-        notes: what was odd about the source, one sentence each, for people.
+        notes: Oddities of the source, a sentence each, for people.
     """
 
     name: str

@@ -10,8 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,17 +17,25 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from zerosum.data.errors import DataError
 from zerosum.data.images import Labels, Pixels, fingerprint_of
+from zerosum.errors import DataError
+from zerosum.files import commit, sweep, temporary
 
-VERSION = 1
-"""Part of every key: raise it when decoding changes, and old entries are no longer found."""
-_STALE_SECONDS = 24 * 3600.0
+VERSION = 1  # part of every key: raise it when decoding changes, and old entries are no longer found
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a cache entry says beside its pixels and labels."""
+    """What a cache entry says beside its pixels and labels.
+
+    Attributes:
+        fingerprint: SHA-256 of the content, which is in the names of its files.
+        shape: Shape of the pixels, ``(N, H, W, C)``.
+        labelled: Whether there is a file of labels.
+        classes: Names of the classes.
+        notes: Oddities that showed while decoding, a sentence each.
+        skipped: Images that could not be read, each with the reason.
+    """
 
     fingerprint: str
     shape: tuple[int, int, int, int]
@@ -75,7 +81,14 @@ def read(folder: Path, key: str) -> tuple[Entry, Pixels, Labels | None] | None:
 
 
 class Filled(NamedTuple):
-    """What is known once all images are appended: a label for each or ``None``, and the rest as in ``Entry``."""
+    """What is known once all images are appended.
+
+    Attributes:
+        labels: Label of each image, or ``None``.
+        classes: As in :class:`Entry`.
+        notes: As in :class:`Entry`.
+        skipped: As in :class:`Entry`.
+    """
 
     labels: Labels | None
     classes: Sequence[str]
@@ -84,14 +97,19 @@ class Filled(NamedTuple):
 
 
 def write(folder: Path, key: str, fill: Callable[["PixelFile"], Filled]) -> None:
-    """Build the entry ``key``; ``fill`` appends the images.
+    """Build an entry.
+
+    Args:
+        folder: Folder of the cache; it is made where there is none.
+        key: Name of the entry.
+        fill: Function that appends the images to a file, and gives the rest.
 
     Raises:
-        DataError: the folder cannot be written or the disk is full.
+        DataError: The folder cannot be written or the disk is full.
     """
-    with _disk(folder):
+    with _explain_refusal(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
+        sweep(folder)
         with temporary(folder) as (path, file):
             out = PixelFile(path, file)
             labels, classes, notes, skipped = fill(out)
@@ -164,34 +182,7 @@ class PixelFile:
 
 
 @contextlib.contextmanager
-def temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file in ``folder`` under a name of its own, removed at the end unless it was committed."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-    with os.fdopen(handle, "w+b") as file:
-        try:
-            yield Path(name), file
-        finally:
-            Path(name).unlink(missing_ok=True)
-
-
-def commit(file: IO[bytes], temporary_path: Path, final: Path) -> None:
-    """Make a temporary file the final one, at once and durably."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()  # Windows does not rename open files
-    os.replace(temporary_path, final)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed while writing left behind a day ago or earlier."""
-    for path in folder.glob(".tmp-*"):
-        with contextlib.suppress(FileNotFoundError):  # another process swept it first
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
-
-
-@contextlib.contextmanager
-def _disk(folder: Path) -> Iterator[None]:
+def _explain_refusal(folder: Path) -> Iterator[None]:
     """Turn what the disk refuses into an error that says where and how to go elsewhere."""
     try:
         yield
@@ -203,6 +194,6 @@ def _disk(folder: Path) -> Iterator[None]:
         else:
             raise
         raise DataError(
-            f"The cache of decoded images could not be saved in {folder}: {why}. Free some space, or put the cache "
-            "elsewhere: set the environment variable ZEROSUM_CACHE to a folder with room."
+            f"the cache of decoded images could not be saved in {folder}: {why}. Free some space, or put the cache "
+            "elsewhere: set the environment variable ZEROSUM_CACHE to a folder with room"
         ) from error

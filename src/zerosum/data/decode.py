@@ -15,12 +15,11 @@ from PIL import Image, ImageOps
 
 from zerosum.data.images import Pixels
 
+# Formats of Pillow that may be opened; JPEG includes MPO, the .jpg files of phones that hold several pictures.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-"""Formats of Pillow that may be opened; JPEG includes MPO, the ``.jpg`` files of phones that hold several pictures."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-MAX_PIXELS = 100_000_000
-"""Images with more pixels are refused: a file of a few kilobytes can claim gigabytes of them."""
-FAILURES = (
+MAX_PIXELS = 100_000_000  # images with more are refused: a file of a few kilobytes can claim gigabytes of them
+FAILURES = (  # what Pillow's readers are known to raise on damaged files
     OSError,
     SyntaxError,
     ValueError,
@@ -33,11 +32,16 @@ FAILURES = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow's readers are known to raise on damaged files."""
 
 
 class Decoded(NamedTuple):
-    """One image: uint8 ``(S, S, C)``, C is 1 or 3; whether it is grey, and whether it had to be enlarged."""
+    """One image.
+
+    Attributes:
+        pixels: Array uint8 ``(S, S, C)``, C is 1 or 3.
+        grey: Whether it is grey.
+        enlarged: Whether it had to be enlarged.
+    """
 
     pixels: Pixels
     grey: bool
@@ -48,13 +52,13 @@ def decode(content: bytes, size: int, channels: int | None) -> Decoded:
     """Decode, crop and resize one image to ``size`` x ``size``.
 
     Args:
-        content: the bytes of the file.
-        size: side in pixels.
-        channels: 1 or 3 to convert, ``None`` to get 3 channels and learn whether they are all equal.
+        content: Bytes of the file.
+        size: Side, in pixels.
+        channels: Number of channels: 1 or 3 to convert, ``None`` to get 3 and learn whether they are all equal.
 
     Raises:
-        ValueError: the image has more than ``MAX_PIXELS`` pixels.
-        Exception: one of ``FAILURES``, when the content is damaged.
+        ValueError: The image has more than ``MAX_PIXELS`` pixels.
+        Exception: One of ``FAILURES``, when the content is damaged.
     """
     with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:

@@ -10,18 +10,18 @@ from zerosum.data.base import Data
 from zerosum.data.images import Images
 from zerosum.data.points import Points
 
-_SCATTER = 5000
+_SCATTER = 5000  # points of a scatter plot
 
 
 def describe(data: Data) -> dict[str, Any]:
     """What ``data`` holds, as JSON values.
 
     Returns:
-        name, count (``None``: unlimited), shape, fingerprint, notes; for images also classes (name -> count, empty when
-        unlabelled), mean and std of all pixel values on the scale 0..1, and bytes (of all pixels, decoded, as they lie
-        in the cache and in memory); for points modes (number) and std (of a mode).
+        The values name, count (``None``: unlimited), shape, fingerprint, notes; for images also classes (name -> count,
+        empty when unlabelled), mean and std of all pixel values on the scale 0..1, and bytes (of all pixels, decoded,
+        as they lie in the cache and in memory); for points modes (number) and mode_std (of a mode).
     """
-    said: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": data.name,
         "count": data.count,
         "shape": list(data.shape),
@@ -30,10 +30,10 @@ def describe(data: Data) -> dict[str, Any]:
     }
     if isinstance(data, Images):
         mean, std = pixel_statistics(data)
-        said |= {"classes": _class_counts(data), "mean": mean, "std": std, "bytes": data.pixels.nbytes}
+        facts |= {"classes": _class_counts(data), "mean": mean, "std": std, "bytes": data.pixels.nbytes}
     if isinstance(data, Points):
-        said |= {"modes": len(data.modes), "mode_std": data.std}
-    return said
+        facts |= {"modes": len(data.modes), "mode_std": data.std}
+    return facts
 
 
 def pixel_statistics(data: Images) -> tuple[float, float]:
@@ -48,28 +48,32 @@ def pixel_statistics(data: Images) -> tuple[float, float]:
 
 def summary(data: Data) -> str:
     """``describe`` in lines for people."""
-    said = describe(data)
-    lines = [f"source       {said['name']}"]
-    lines.append(f"samples      {'unlimited' if said['count'] is None else format(said['count'], ',')}")
+    facts = describe(data)
+    lines = [f"source       {facts['name']}"]
+    lines.append(f"samples      {'unlimited' if facts['count'] is None else format(facts['count'], ',')}")
     if data.is_points:
         lines.append("shape        points in the plane")
-        if said["modes"]:
-            lines.append(f"modes        {said['modes']}, standard deviation {said['mode_std']:.4g}")
+        if facts["modes"]:
+            lines.append(f"modes        {facts['modes']}, standard deviation {facts['mode_std']:.4g}")
     else:
         channels, height, width = data.shape
         lines.append(f"shape        {height} x {width}, {'grey' if channels == 1 else 'colour'}")
-        lines.append(f"pixels       mean {said['mean']:.4f}, standard deviation {said['std']:.4f} (of 0..1)")
+        lines.append(f"pixels       mean {facts['mean']:.4f}, standard deviation {facts['std']:.4f} (of 0..1)")
         lines.append(
-            f"memory       {in_units(said['bytes'])} decoded, {in_units(said['bytes'] / said['count'])} an image"
+            f"memory       {in_units(facts['bytes'])} decoded, {in_units(facts['bytes'] / facts['count'])} an image"
         )
-        lines.append(f"classes      {_in_words(said['classes'])}")
-    lines.append(f"fingerprint  {said['fingerprint'][:16]}")
-    lines += [f"note         {note}" for note in said["notes"]]
+        lines.append(f"classes      {_in_words(facts['classes'])}")
+    lines.append(f"fingerprint  {facts['fingerprint'][:16]}")
+    lines += [f"note         {note}" for note in facts["notes"]]
     return "\n".join(lines)
 
 
-def grid(data: Data, path: str | Path, *, count: int = 64, seed: int = 0) -> Path:
-    """Save a PNG of ``data``: ``count`` images chosen by ``seed`` on a square sheet, or a scatter plot of points."""
+def save_picture(data: Data, path: str | Path, *, count: int = 64, seed: int = 0) -> Path:
+    """Save a PNG of ``data``: ``count`` images chosen by ``seed`` on a square sheet, or a scatter plot of points.
+
+    Raises:
+        TypeError: The data are neither.
+    """
     path = Path(path)
     if isinstance(data, Points):
         _scatter(data, path, seed)

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from zerosum.data import cache
 from zerosum.data.ask import Ask
-from zerosum.data.errors import DataError
-from zerosum.data.progress import progress
+from zerosum.errors import DataError
+from zerosum.files import commit, temporary
+from zerosum.progress import progress
 
-DEBIAN = Path("/usr/share/datasets")
-"""Where Debian's ``dataset-*`` packages put their files."""
-TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
+DEBIAN = Path("/usr/share/datasets")  # where Debian's `dataset-*` packages put their files
+TIMEOUT = 30.0  # seconds without an answer after which a download is given up
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Published:
     """A file that somebody publishes.
 
     Attributes:
-        url: where.
-        digests: checksums of the accepted versions, each as ``"md5:..."`` or ``"sha256:..."``.
+        url: Address.
+        digests: Checksums of the accepted versions, each as ``"md5:..."`` or ``"sha256:..."``.
     """
 
     url: str
@@ -37,28 +36,28 @@ class Published:
         return self.url.rpartition("/")[2]
 
 
-def local_or_download(dataset: str, file: Published, ask: Ask) -> Path:
+def find_or_download(dataset: str, file: Published, ask: Ask) -> Path:
     """The path of a published file whose checksum is right.
 
     Raises:
-        DataError: a file in one of the places has another checksum, or it is nowhere and cannot be downloaded.
+        DataError: A file in one of the places has another checksum, or it is nowhere and cannot be downloaded.
     """
     folder = cache.root(ask.cache) / dataset
     system, own = DEBIAN / dataset / file.name, folder / file.name
     if system.is_file() and _is_published(system, file):  # a package may hold another version: then it is not used
         return system
     if own.is_file():
-        _check(own, file, "Delete it, and it will be downloaded again.")
+        _check(own, file, "Delete it, and it will be downloaded again")
         return own
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        complaint = f"What {file.url} sent is not the published file. Try again, or later."
+        complaint = f"What {file.url} sent is not the published file. Try again, or later"
         return download(file.url, own, lambda path: _check(path, file, complaint), shown=ask.progress)
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         debian = f" On Debian or Ubuntu: apt install dataset-{dataset}." if dataset == "fashion-mnist" else ""
         raise DataError(
             f"{ask.source}: {file.name} is not on this machine and could not be downloaded from {file.url} ({error}). "
-            f"Put the file into {folder} yourself.{debian} Without a network, fashion-mini always works."
+            f"Put the file into {folder} yourself.{debian} Without a network, fashion-mini always works"
         ) from error
 
 
@@ -66,10 +65,10 @@ def download(url: str, final: Path, check: Callable[[Path], None], *, shown: boo
     """Download to ``final``, which appears only when it is whole and ``check`` has not raised.
 
     Raises:
-        OSError: no network, no such page, no space left.
-        http.client.HTTPException: the answer was cut short or made no sense.
+        OSError: The network, the page or space on the disk is lacking.
+        http.client.HTTPException: The answer was cut short or made no sense.
     """
-    with cache.temporary(final.parent) as (path, out):
+    with temporary(final.parent) as (path, out):
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             length = response.headers.get("Content-Length")
             with progress(int(length) if length else None, f"downloading {final.name}", shown) as advance:
@@ -78,7 +77,7 @@ def download(url: str, final: Path, check: Callable[[Path], None], *, shown: boo
                     advance(len(block))
         out.flush()
         check(path)
-        cache.commit(out, path, final)
+        commit(out, path, final)
     return final
 
 

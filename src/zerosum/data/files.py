@@ -15,9 +15,9 @@ from PIL import Image
 from zerosum.data import cache
 from zerosum.data.ask import Ask
 from zerosum.data.decode import FAILURES, SUFFIXES, Decoded, decode
-from zerosum.data.errors import DataError
 from zerosum.data.images import Images, Labels
-from zerosum.data.progress import progress
+from zerosum.errors import DataError
+from zerosum.progress import progress
 
 DEFAULT_SIZE = 64
 _BLOCK = 512  # files decoded between two writes: bounds memory, and keeps all threads busy
@@ -26,18 +26,29 @@ _NAMED = 3  # damaged files named in a note
 
 
 class Item(NamedTuple):
-    """One image file."""
+    """One image file.
+
+    Attributes:
+        name: Relative name, with ``/``: it gives the order and the class.
+        stamp: Size in bytes and time of change (or checksum): with the name, what tells whether it has changed.
+        read: Function that gives the content.
+    """
 
     name: str
-    """Relative, with ``/``: it gives the order and the class."""
     stamp: tuple[int, int]
-    """Size in bytes and time of change (or checksum): with the name, what tells whether it has changed."""
     read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of a source in order, their labels, and what was odd while listing them."""
+    """The image files of a source.
+
+    Attributes:
+        items: Files, in order.
+        labels: Index of each file's class; ``None`` where there are no classes.
+        classes: Names of the classes.
+        notes: Oddities that showed while they were listed, a sentence each.
+    """
 
     items: tuple[Item, ...]
     labels: tuple[int, ...] | None
@@ -46,7 +57,7 @@ class Listing:
 
 
 def why_ignored(name: str) -> str | None:
-    """Why a file of this relative name is no image of the set: hidden, or its suffix; ``None`` when it is one."""
+    """Why a file of this relative name is not an image of the set: hidden, or its suffix; ``None`` when it is one."""
     if name.startswith((".", "__MACOSX/")) or "/." in name or "/__MACOSX/" in name:  # the latter is added by macOS
         return "hidden"
     if name.lower().endswith(SUFFIXES):
@@ -54,7 +65,7 @@ def why_ignored(name: str) -> str | None:
     return PurePosixPath(name).suffix or "without suffix"
 
 
-def listing(items: Sequence[Item], ignored: Sequence[str]) -> Listing:
+def sort_items(items: Sequence[Item], ignored: Sequence[str]) -> Listing:
     """Sort the items by name and take their classes from the subfolders they lie in; ``ignored`` holds reasons.
 
     Folders that contain everything else are looked through; then the first part of each name is the class, and classes
@@ -64,16 +75,16 @@ def listing(items: Sequence[Item], ignored: Sequence[str]) -> Listing:
     folders = [tuple(item.name.split("/")[:-1]) for item in items]
     while len(set(folders)) > 1 and all(folders) and len({parts[0] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
-    notes = _ignored_note(ignored)
+    notes = _note_ignored(ignored)
     if not any(folders):
         return Listing(tuple(items), None, (), notes)
     if not all(folders):
         loose = sum(not parts for parts in folders)
-        note = f"{loose} of {len(items)} images lie beside the subfolders, so the subfolders were not taken as classes."
+        note = f"{loose} of {len(items)} images lie beside the subfolders, so the subfolders were not taken as classes"
         return Listing(tuple(items), None, (), (*notes, note))
     classes = tuple(sorted({parts[0] for parts in folders}))
     if len(classes) == 1:
-        notes = (*notes, f"There is a single class, {classes[0]!r}.")
+        notes = (*notes, f"there is a single class, {classes[0]!r}")
     index = {name: i for i, name in enumerate(classes)}
     return Listing(tuple(items), tuple(index[parts[0]] for parts in folders), classes, notes)
 
@@ -82,7 +93,7 @@ def load_listing(found: Listing, ask: Ask, kind: str) -> Images:
     """The images of a listing, from the cache if they were decoded before.
 
     Raises:
-        DataError: none of the files could be read, or (with ``strict``) one could not.
+        DataError: None of the files could be read, or (with ``strict``) one could not.
     """
     size = ask.size or DEFAULT_SIZE
     folder = cache.root(ask.cache) / "images"
@@ -93,10 +104,10 @@ def load_listing(found: Listing, ask: Ask, kind: str) -> Images:
         cache.write(folder, key, lambda out: _fill(out, found, size, ask))
         hit = cache.read(folder, key)
     if hit is None:
-        raise DataError(f"The cache entry {folder / key}.json vanished right after it was written. Try again.")
+        raise DataError(f"the cache entry {folder / key}.json vanished right after it was written. Try again")
     entry, pixels, labels = hit
     if ask.strict and entry.skipped:
-        raise _refused(ask, entry.skipped[0])
+        raise _refusal(ask, entry.skipped[0])
     notes = (*found.notes, *entry.notes)
     return Images.of(pixels, labels, name=ask.source, classes=entry.classes, notes=notes, fingerprint=entry.fingerprint)
 
@@ -106,11 +117,11 @@ def _fill(out: cache.PixelFile, found: Listing, size: int, ask: Ask) -> cache.Fi
     kept: list[int] = []
     skipped: list[str] = []
     all_grey, enlarged = True, 0
-    for first, block in _decoded(found.items, size, ask):
+    for first, block in _decode_blocks(found.items, size, ask):
         good = [(first + i, image) for i, image in enumerate(block) if isinstance(image, Decoded)]
         skipped += [f"{found.items[first + i].name}: {bad}" for i, bad in enumerate(block) if isinstance(bad, str)]
         if skipped and ask.strict:
-            raise _refused(ask, skipped[0])
+            raise _refusal(ask, skipped[0])
         if good:
             out.append(np.stack([image.pixels for _, image in good]))
         kept += [i for i, _ in good]
@@ -120,11 +131,11 @@ def _fill(out: cache.PixelFile, found: Listing, size: int, ask: Ask) -> cache.Fi
         raise DataError(f"{ask.source}: none of its {len(skipped)} images could be read. The first: {skipped[0]}")
     if all_grey and ask.channels is None:
         out.keep_first_channel()
-    labels, classes = _labels_kept(found, kept)
-    return cache.Filled(labels, classes, _decode_notes(len(kept), skipped, enlarged, size), skipped)
+    labels, classes = _keep_labels(found, kept)
+    return cache.Filled(labels, classes, _note_decoding(len(kept), skipped, enlarged, size), skipped)
 
 
-def _decoded(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, list[Decoded | str]]]:
+def _decode_blocks(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, list[Decoded | str]]]:
     """Blocks of (index of the first item, images or why they could not be read), decoded on all cores."""
 
     def one(item: Item) -> Decoded | str:
@@ -153,7 +164,7 @@ def _decoded(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, 
             advance(len(block))
 
 
-def _labels_kept(found: Listing, kept: Sequence[int]) -> tuple[Labels | None, tuple[str, ...]]:
+def _keep_labels(found: Listing, kept: Sequence[int]) -> tuple[Labels | None, tuple[str, ...]]:
     """Labels of the images that could be read, and the classes that still have one."""
     if found.labels is None:
         return None, ()
@@ -161,28 +172,28 @@ def _labels_kept(found: Listing, kept: Sequence[int]) -> tuple[Labels | None, tu
     return labels.astype(np.int64), tuple(found.classes[i] for i in used)
 
 
-def _decode_notes(kept: int, skipped: Sequence[str], enlarged: int, size: int) -> tuple[str, ...]:
+def _note_decoding(kept: int, skipped: Sequence[str], enlarged: int, size: int) -> tuple[str, ...]:
     notes = []
     if skipped:
         more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
         are = "image was" if len(skipped) == 1 else "images were"
-        notes.append(f"{len(skipped)} damaged {are} skipped: {'; '.join(skipped[:_NAMED])}{more}.")
+        notes.append(f"{len(skipped)} damaged {are} skipped: {'; '.join(skipped[:_NAMED])}{more}")
     if enlarged:
-        notes.append(f"{enlarged} of {kept} images are smaller than {size} and were enlarged.")
+        notes.append(f"{enlarged} of {kept} images are smaller than {size} and were enlarged")
     return tuple(notes)
 
 
-def _ignored_note(ignored: Sequence[str]) -> tuple[str, ...]:
+def _note_ignored(ignored: Sequence[str]) -> tuple[str, ...]:
     if not ignored:
         return ()
     listed = ", ".join(f"{count} {reason}" for reason, count in Counter(ignored).most_common(5))
     files = (
-        "1 file that is hidden or no image was"
+        "1 file that is hidden or not an image was"
         if len(ignored) == 1
-        else f"{len(ignored)} files that are hidden or no images were"
+        else f"{len(ignored)} files that are hidden or not images were"
     )
-    return (f"{files} ignored ({listed}).",)
+    return (f"{files} ignored ({listed})",)
 
 
-def _refused(ask: Ask, first: str) -> DataError:
+def _refusal(ask: Ask, first: str) -> DataError:
     return DataError(f"{ask.source}: an image could not be read, and strict refuses that. {first}")

@@ -6,39 +6,31 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from zerosum.data.ask import Ask
+from zerosum.data.ask import Ask, find_path
 from zerosum.data.decode import SUFFIXES
-from zerosum.data.errors import DataError, nearest
-from zerosum.data.files import Item, Listing, listing, load_listing, why_ignored
+from zerosum.data.files import Item, Listing, load_listing, sort_items, why_ignored
 from zerosum.data.images import Images
+from zerosum.data.sources import Source
+from zerosum.errors import DataError
+
+SOURCES = (Source("folder:PATH", "a folder of PNG, JPEG, WebP, GIF or BMP files; subfolders are classes", place=80),)
 
 
-def load_folder(where: str, ask: Ask) -> Images:
-    """The images under the folder ``where``; see ``zerosum.data.load``."""
-    path = existing(where, ask)
+def load_folder(ask: Ask) -> Images:
+    """The images under a folder."""
+    path = find_path(ask)
     if not path.is_dir():
-        hint = f" For a zip file write zip:{where}." if path.suffix.lower() == ".zip" else ""
-        raise DataError(f"{ask.source}: {path} is a file, not a folder.{hint}")
+        hint = f". For a zip file write zip:{ask.where}" if path.suffix.lower() == ".zip" else ""
+        raise DataError(f"{ask.source}: {path} is a file, not a folder{hint}")
     # Two folders can hold files alike in name, size and time: the place is part of the key.
     return load_listing(find_folder(ask, path), ask, f"folder:{os.path.realpath(path)}")
-
-
-def existing(where: str, ask: Ask) -> Path:
-    """``where`` as a path that exists; else ``DataError``, with the most similar name beside it."""
-    if not where:
-        raise DataError(f"{ask.source!r} names no path: write it after the colon, as in {ask.source}PATH.")
-    path = Path(where).expanduser()
-    if not path.exists():
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{ask.source}: there is no {path.absolute()}.{nearest(path.name, beside)}")
-    return path
 
 
 def find_folder(ask: Ask, path: Path) -> Listing:
     """The images under a folder, subfolders included; links to folders are followed, each folder once.
 
     Raises:
-        DataError: there is no such folder, or no image in it.
+        DataError: It holds no image.
     """
     items: list[Item] = []
     ignored: list[str] = []
@@ -56,8 +48,8 @@ def find_folder(ask: Ask, path: Path) -> Listing:
     if not items:
         held = f"{len(ignored)} other files" if ignored else "no files"
         kinds = ", ".join(suffix[1:].upper() for suffix in SUFFIXES if suffix != ".jpeg")
-        raise DataError(f"{ask.source}: the folder holds no images ({kinds}), only {held}.")
-    return listing(items, ignored)
+        raise DataError(f"{ask.source}: the folder holds no images ({kinds}), only {held}")
+    return sort_items(items, ignored)
 
 
 def _walk(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -74,7 +66,7 @@ def _walk(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _stat(path: str) -> os.stat_result | None:
-    """``None`` for what is no regular file: a pipe, or a link that leads nowhere."""
+    """``None`` for what is not a regular file: a pipe, or a link that leads nowhere."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

@@ -5,55 +5,65 @@ from pathlib import Path
 from typing import Any
 
 from zerosum.data.ask import Ask
-from zerosum.data.errors import DataError
 from zerosum.data.files import Item, Listing, load_listing
 from zerosum.data.images import Images
+from zerosum.data.sources import Source
+from zerosum.errors import DataError
+
+SOURCES = (
+    Source(
+        "hf:NAME",
+        "a dataset of the Hugging Face hub (NAME or NAME#CONFIG), or its folder here",
+        place=110,
+        splits=True,
+    ),
+)
 
 
-def load_hub(where: str, ask: Ask) -> Images:
-    """The images of ``NAME``, ``NAME#CONFIG`` or a folder saved by ``save_to_disk``; see ``zerosum.data.load``."""
+def load_hf(ask: Ask) -> Images:
+    """The images of ``NAME``, ``NAME#CONFIG`` or a folder saved by ``save_to_disk``."""
     try:
         import datasets
     except ImportError as error:
         raise DataError(f"{ask.source} needs the package datasets: pip install 'zerosum[data]'") from error
-    table = _open(datasets, where, ask)
-    image, label, notes = _columns(datasets, table, ask)
+    table = _open(datasets, ask)
+    image, label, notes = _find_columns(datasets, table, ask)
     table = table.cast_column(image, datasets.Image(decode=False))
     classes = () if label is None else tuple(table.features[label].names)
-    labels = None if label is None else _labels(table[label], ask)
-    items = tuple(Item(f"row {i}", (i, 0), _reader(table, image, i)) for i in range(len(table)))
+    labels = None if label is None else _read_labels(table[label], ask)
+    items = tuple(Item(f"row {i}", (i, 0), _make_reader(table, image, i)) for i in range(len(table)))
     if not items:
-        raise DataError(f"{ask.source}: the {ask.split} split holds no rows.")
+        raise DataError(f"{ask.source}: the {ask.split} split holds no rows")
     # The fingerprint of a dataset changes with its content and with every operation on it.
     return load_listing(Listing(items, labels, classes, notes), ask, f"hf:{table._fingerprint}")
 
 
-def _open(datasets: Any, where: str, ask: Ask) -> Any:
+def _open(datasets: Any, ask: Ask) -> Any:
     """The split that was asked for."""
-    name, _, config = where.partition("#")
+    name, _, config = ask.where.partition("#")
     if not name:
-        raise DataError(f"{ask.source!r} names no dataset: write hf:NAME, hf:NAME#CONFIG or hf:FOLDER.")
+        raise DataError(f"{ask.source!r} names no dataset: write hf:NAME, hf:NAME#CONFIG or hf:FOLDER")
     folder = Path(name).expanduser()
     saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     try:
         if not saved:
             return datasets.load_dataset(str(folder) if folder.is_dir() else name, config or None, split=ask.split)
-        opened = datasets.load_from_disk(str(folder))
+        found = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"{ask.source}: the dataset could not be opened ({error}).") from error
-    if not isinstance(opened, datasets.DatasetDict):
-        return opened
-    if ask.split not in opened:
-        raise DataError(f"{ask.source}: it has the splits {', '.join(opened)}, not {ask.split!r}.")
-    return opened[ask.split]
+        raise DataError(f"{ask.source}: the dataset could not be opened ({error})") from error
+    if not isinstance(found, datasets.DatasetDict):
+        return found
+    if ask.split not in found:
+        raise DataError(f"{ask.source}: it has the splits {', '.join(found)}, not {ask.split!r}")
+    return found[ask.split]
 
 
-def _columns(datasets: Any, table: Any, ask: Ask) -> tuple[str, str | None, tuple[str, ...]]:
+def _find_columns(datasets: Any, table: Any, ask: Ask) -> tuple[str, str | None, tuple[str, ...]]:
     """Names of the image and the label column (``None`` without one), and notes when there were several."""
     images = [name for name, kind in table.features.items() if isinstance(kind, datasets.Image)]
     labels = [name for name, kind in table.features.items() if isinstance(kind, datasets.ClassLabel)]
     if not images:
-        raise DataError(f"{ask.source}: none of its columns ({', '.join(table.features)}) holds images.")
+        raise DataError(f"{ask.source}: none of its columns ({', '.join(table.features)}) holds images")
     image, image_notes = _choose(images, ("image", "img"), "images")
     if not labels:
         return image, None, image_notes
@@ -63,21 +73,21 @@ def _columns(datasets: Any, table: Any, ask: Ask) -> tuple[str, str | None, tupl
 
 def _choose(names: Sequence[str], usual: Sequence[str], what: str) -> tuple[str, tuple[str, ...]]:
     chosen = next((name for name in usual if name in names), names[0])
-    notes = (f"Of the columns {', '.join(names)} with {what}, {chosen!r} was taken.",) if len(names) > 1 else ()
+    notes = (f"of the columns {', '.join(names)} with {what}, {chosen!r} was taken",) if len(names) > 1 else ()
     return chosen, notes
 
 
-def _labels(column: Sequence[int | None], ask: Ask) -> tuple[int, ...] | None:
+def _read_labels(column: Sequence[int | None], ask: Ask) -> tuple[int, ...] | None:
     values = list(column)
     if all(value == -1 for value in values):
         return None  # how a test split without labels is marked
     missing = [i for i, value in enumerate(values) if value is None or value < 0]
     if missing:
-        raise DataError(f"{ask.source}: {len(missing)} rows have no label, the first is row {missing[0]}.")
+        raise DataError(f"{ask.source}: {len(missing)} rows have no label, the first is row {missing[0]}")
     return tuple(value for value in values if value is not None)
 
 
-def _reader(table: Any, column: str, row: int) -> Callable[[], bytes]:
+def _make_reader(table: Any, column: str, row: int) -> Callable[[], bytes]:
     def read() -> bytes:
         cell = table[row][column]
         if cell is None:

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from zerosum.core.random import generator
 from zerosum.data.base import Data, check_batch
-from zerosum.data.errors import DataError
+from zerosum.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-CUDA_MARGIN = 2 << 30
-"""Bytes of GPU memory that must stay free for training after the data set has moved there."""
+CUDA_MARGIN = 2 << 30  # bytes of GPU memory that must stay free for training after the data set has moved there
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +25,8 @@ class Images(Data):
     """Images in memory or in a memory-mapped file.
 
     Attributes:
-        pixels: uint8 ``(N, H, W, C)``, an array or a memory map.
-        labels: int64 ``(N,)`` indices into ``classes``, or ``None``.
+        pixels: Array or memory map, uint8 ``(N, H, W, C)``.
+        labels: Indices into ``classes``, int64 ``(N,)``, or ``None``.
     """
 
     pixels: Pixels = field(repr=False)
@@ -65,17 +64,17 @@ class Images(Data):
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor | None]:
-        """Batch ``k``, a function of the arguments alone.
+        """Batch ``k``, a function of the arguments only.
 
         Epoch ``e = k // (count // (size * world))`` visits the images in an order seeded by (seed, e); the ranks take
         disjoint parts of each global batch, and the images left over at the end of an epoch are dropped.
 
         Returns:
-            x: float32 ``(size, C, H, W)``, channels_last strides, ``pixel * 2 / 255 - 1`` in [-1, 1].
-            y: int64 ``(size,)`` or ``None``.
+            Images x, float32 ``(size, C, H, W)``, channels_last strides, ``pixel * 2 / 255 - 1`` in [-1, 1]; and labels
+            y, int64 ``(size,)`` or ``None``.
 
         Raises:
-            DataError: there are fewer images than one global batch.
+            DataError: There are fewer images than one global batch.
         """
         check_batch(k, size, rank, world)
         device = torch.device(device)
@@ -88,13 +87,17 @@ class Images(Data):
         return x.permute(0, 3, 1, 2).to(torch.float32).mul_(2 / 255).sub_(1), y
 
     def batches_per_epoch(self, size: int, world: int = 1) -> int:
-        """Whole global batches of ``size * world`` images in one pass; ``DataError`` when there is not even one."""
+        """Whole global batches of ``size * world`` images in one pass.
+
+        Raises:
+            DataError: There is not even one.
+        """
         whole = len(self.pixels) // (size * world)
         if not whole:
             over = f" ({size} on each of {world} processes)" if world > 1 else ""
             raise DataError(
                 f"{self.name} holds {len(self.pixels)} images, fewer than one batch of {size * world}{over}. "
-                "Use a smaller batch size or more images."
+                "Use a smaller batch size or more images"
             )
         return whole
 
@@ -107,10 +110,13 @@ class Images(Data):
         """Two disjoint halves of equal size, always the same ones; an odd image is left out.
 
         The distance between them is the least that a perfect model of this data could be expected to reach.
+
+        Raises:
+            DataError: There are fewer than two images.
         """
         half = len(self.pixels) // 2
         if not half:
-            raise DataError(f"{self.name} holds {len(self.pixels)} image; two are needed to split it in halves.")
+            raise DataError(f"{self.name} holds {len(self.pixels)} image; two are needed to split it in halves")
         order = torch.randperm(len(self.pixels), generator=generator("halves")).numpy()
         # Sorted, so that a memory map is read from front to back.
         first, second = np.sort(order[:half]), np.sort(order[half : 2 * half])

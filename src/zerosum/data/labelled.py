@@ -16,7 +16,7 @@ def balanced(data: Images, count: int, seed: int = 0) -> Images:
     """``count`` images of ``data``, the same number of each class, chosen by ``seed`` and always the same ones.
 
     Raises:
-        ValueError: ``count`` is no multiple of the number of classes, or a class has too few images.
+        ValueError: ``count`` is not a multiple of the number of classes, or a class has too few images.
     """
     each, rest = divmod(count, len(data.classes))
     if data.labels is None or rest or not each:
@@ -33,11 +33,11 @@ def balanced(data: Images, count: int, seed: int = 0) -> Images:
     return data.subset(np.sort(np.concatenate(chosen)), f"{data.name} ({count} labelled)")
 
 
-def labelled_images(data: Data, count: int, seed: int = 0) -> Callable[[torch.device], tuple[Tensor, Tensor]]:
+def labelled_subset(data: Data, count: int, seed: int = 0) -> Callable[[torch.device], tuple[Tensor, Tensor]]:
     """:func:`balanced` as tensors: ``device -> (x, y)``, x float32 (count, C, H, W) in [-1, 1] and y int64 (count,).
 
-    What is not images (data of which only the shape is known, to sample a run whose images are gone) is refused when it
-    is asked for them, not before.
+    Data that are not images (of which only the shape is known, to sample a run whose images are gone) are refused by
+    that function when it is called, not before.
     """
     few = balanced(data, count, seed) if isinstance(data, Images) else None
 

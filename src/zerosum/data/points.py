@@ -9,14 +9,20 @@ import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
+from zerosum.data.ask import Ask
 from zerosum.data.base import Data, check_batch
+from zerosum.data.sources import Source
 
-Sampler = Callable[[int, torch.Generator], Tensor]
+SOURCES = (
+    Source("ring", "8 Gaussians on a circle, in the plane", place=120, images=False),
+    Source("grid", "25 Gaussians on a grid, in the plane", place=130, images=False),
+    Source("swiss-roll", "a noisy spiral, in the plane", place=140, images=False),
+)
 
-GRID_SCALE = 2.828
-"""Divisor of the 25-Gaussian grid in the WGAN-GP toy (about the standard deviation of its 25 centres)."""
-ROLL_SCALE, ROLL_NOISE = 7.5, 0.25
-"""Divisor and noise of the Swiss roll in the WGAN-GP toy; the noise is added before dividing."""
+PointSampler = Callable[[int, torch.Generator], Tensor]  # (n, rng) -> (n, 2)
+
+GRID_SCALE = 2.828  # divisor of the 25-Gaussian grid in the WGAN-GP toy (about the standard deviation of its centres)
+ROLL_SCALE, ROLL_NOISE = 7.5, 0.25  # divisor and noise of the Swiss roll there; the noise is added before dividing
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,21 +30,36 @@ class Points(Data):
     """Points in the plane, drawn without limit.
 
     Attributes:
-        draw: ``(n, rng) -> (n, 2)`` float32 on the CPU, one sample of size n.
-        modes: centres of the Gaussians, float32 ``(M, 2)``; ``(0, 2)`` where the density has no separate modes.
-        std: their common standard deviation, in the units of the points; ``None`` where there are no modes.
+        draw: Function ``(n, rng) -> (n, 2)``, float32 on the CPU: one sample of size n.
+        modes: Centres of the Gaussians, float32 ``(M, 2)``; ``(0, 2)`` where the density has no separate modes.
+        std: Their common standard deviation, in the units of the points; ``None`` where there are no modes.
     """
 
-    draw: Sampler = field(repr=False)
+    draw: PointSampler = field(repr=False)
     modes: Tensor = field(repr=False)
     std: float | None
 
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, None]:
-        """Batch ``k``: ``(x, None)``, x float32 ``(size, 2)``; a function of (seed, rank, k) alone, on every device."""
+        """Batch ``k``: ``(x, None)``, x float32 ``(size, 2)``; a function of (seed, rank, k) only, on every device."""
         check_batch(k, size, rank, world)
         return self.draw(size, generator(seed, "points", rank, k)).to(device), None
+
+
+def load_ring(ask: Ask) -> Points:
+    """See :func:`ring`."""
+    return ring(ask.source)
+
+
+def load_grid(ask: Ask) -> Points:
+    """See :func:`grid`."""
+    return grid(ask.source)
+
+
+def load_swiss_roll(ask: Ask) -> Points:
+    """See :func:`swiss_roll`."""
+    return swiss_roll(ask.source)
 
 
 def mixture(name: str, modes: Tensor, std: float) -> Points:
@@ -91,7 +112,7 @@ def swiss_roll(name: str = "swiss-roll") -> Points:
     return _points(name, draw, torch.empty(0, 2), None)
 
 
-def _points(name: str, draw: Sampler, modes: Tensor, std: float | None) -> Points:
+def _points(name: str, draw: PointSampler, modes: Tensor, std: float | None) -> Points:
     # The content of an unlimited source is its law: name, version of the formula, and the parameters.
     law = repr((name, 1, [[f"{v:.6f}" for v in mode] for mode in modes.tolist()], std))
     return Points(

@@ -11,36 +11,54 @@ from zerosum.core.random import generator
 from zerosum.data.arrays import from_arrays
 from zerosum.data.ask import Ask
 from zerosum.data.images import Images, Pixels
+from zerosum.data.sources import Source
 
+SOURCES = (
+    Source(
+        "triangles", "60,000 + 10,000 random triangles, black on white, 28 x 28 padded to 32", place=70, splits=True
+    ),
+)
 CORNERS = 3
 SIZE = 28
 SUBPIXELS = 8
-RADIUS = 0.75 * SIZE / 2
-"""Of the circle on which the corners lie, in pixels."""
-GAP = 20.0
-"""Least angle between neighbouring corners, seen from the circle's centre, in degrees."""
+RADIUS = 0.75 * SIZE / 2  # of the circle on which the corners lie, in pixels
+GAP = 20.0  # least angle between neighbouring corners, seen from the circle's centre, in degrees
 COUNTS = {"train": 60_000, "test": 10_000}
 _CHUNK = 1_000
 _WHITE = 255
 
 
-def draw_corners(n: int, rng: torch.Generator) -> Tensor:
-    """Corners (n, 3, 2) in pixels, x before y, of random triangles whose mean corner is the middle of 28 x 28.
+def draw_angles(n: int, rng: torch.Generator) -> Tensor:
+    """Angles ``(n, 3)``, float64, at which random triangles have their corners on a circle.
 
-    One corner in each third of the circle, uniform there but for the last ``GAP`` degrees, so that neighbours are at
-    least that far apart; a rotation uniform over the full circle; a shift that brings their mean to the middle.
+    One corner in each third of the circle, uniform there but for the last ``GAP``, so that neighbours are at least that
+    far apart; a rotation uniform over the full circle.
     """
     third = 360.0 / CORNERS
     within = torch.rand(n, CORNERS, generator=rng, dtype=torch.float64) * (third - GAP)
     turn = torch.rand(n, 1, generator=rng, dtype=torch.float64) * 360.0
-    angles = torch.deg2rad(third * torch.arange(CORNERS) + within + turn)
+    return torch.deg2rad(third * torch.arange(CORNERS) + within + turn)
+
+
+def inscribe(angles: Tensor, size: int = SIZE) -> Tensor:
+    """Corners ``(n, k, 2)`` in pixels, x before y, at angles ``(n, k)`` on the circle, shifted to the image's middle.
+
+    Args:
+        angles: Angles of the corners.
+        size: Side of the images, in pixels; the mean of the corners comes to the middle.
+    """
     corners = RADIUS * torch.stack([angles.cos(), angles.sin()], dim=2)
+    return corners - corners.mean(dim=1, keepdim=True) + size / 2
+
+
+def draw_corners(n: int, rng: torch.Generator) -> Tensor:
+    """Corners ``(n, 3, 2)`` in pixels, x before y, of random triangles in 28 x 28 images; see :func:`draw_angles`."""
     # Rounded, so that cosines which differ in their last bit between machines give the same subpixels.
-    return (corners - corners.mean(dim=1, keepdim=True) + SIZE / 2).round(decimals=9)
+    return inscribe(draw_angles(n, rng)).round(decimals=9)
 
 
 def rasterise(corners: Tensor) -> Pixels:
-    """Black convex polygons on white: corners (n, k, 2) in pixels, any orientation -> uint8 (n, 28, 28).
+    """Black convex polygons on white: corners ``(n, k, 2)`` in pixels, any orientation -> uint8 ``(n, 28, 28)``.
 
     A pixel's grey is the share of its 8 x 8 subpixels whose centres lie outside.
     """

@@ -11,10 +11,21 @@ import numpy.typing as npt
 
 from zerosum.data.arrays import from_arrays, pad_to_32
 from zerosum.data.ask import Ask
-from zerosum.data.errors import DataError
-from zerosum.data.fetch import Published, local_or_download
+from zerosum.data.fetch import Published, find_or_download
 from zerosum.data.images import Images, Pixels
+from zerosum.data.sources import Source
+from zerosum.errors import DataError
 
+SOURCES = (
+    Source(
+        "fashion-mnist",
+        "Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28 x 28 padded to 32",
+        place=20,
+        splits=True,
+    ),
+    Source("mnist", "MNIST: 60,000 + 10,000 handwritten digits, 28 x 28 padded to 32", place=30, splits=True),
+    Source("cifar10", "CIFAR-10: 50,000 + 10,000 colour images, 32 x 32", place=40, splits=True),
+)
 FASHION_CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -98,7 +109,7 @@ def load_mnist(ask: Ask) -> Images:
 
 def load_cifar10(ask: Ask) -> Images:
     """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32 x 32, from the binary version (no pickle)."""
-    path = local_or_download("cifar10", CIFAR10, ask)
+    path = find_or_download("cifar10", CIFAR10, ask)
     with tarfile.open(path, "r:gz") as archive:
         records = np.concatenate([_cifar10_member(archive, name) for name in _CIFAR10_MEMBERS[ask.split]])
     pixels = np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
@@ -112,30 +123,30 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     number, then the values, last axis fastest.
 
     Raises:
-        DataError: the file is not gzipped, not IDX, or not as long as its header says.
+        DataError: The file is not gzipped, not IDX, or not as long as its header says.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a gzip file, or is cut short ({error}).") from error
+        raise DataError(f"{path} is not a gzip file, or is cut short ({error})") from error
     axes = content[3] if len(content) > 3 else 0
     if content[:3] != b"\0\0\x08" or not axes or len(content) < 4 + 4 * axes:
-        raise DataError(f"{path} is not an IDX file of unsigned bytes: it starts with {content[:4].hex()}.")
+        raise DataError(f"{path} is not an IDX file of unsigned bytes: it starts with {content[:4].hex()}")
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", axes, 4))
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
     if len(values) != int(np.prod(shape, dtype=np.int64)):
-        raise DataError(f"{path} says it holds {shape} values, but holds {len(values)}.")
+        raise DataError(f"{path} says it holds {shape} values, but holds {len(values)}")
     return values.reshape(shape)
 
 
 def _load_idx_pair(
     dataset: str, files: dict[str, tuple[Published, Published]], classes: tuple[str, ...], ask: Ask
 ) -> Images:
-    pixels, labels = (read_idx(local_or_download(dataset, file, ask)) for file in files[ask.split])
-    return padded(pixels[..., None], labels, classes, ask)
+    pixels, labels = (read_idx(find_or_download(dataset, file, ask)) for file in files[ask.split])
+    return pad_images(pixels[..., None], labels, classes, ask)
 
 
-def padded(pixels: Pixels, labels: npt.NDArray[np.integer[Any]], classes: tuple[str, ...], ask: Ask) -> Images:
+def pad_images(pixels: Pixels, labels: npt.NDArray[np.integer[Any]], classes: tuple[str, ...], ask: Ask) -> Images:
     """28 x 28 images padded to 32 (or left, or resized), with their labels."""
     return from_arrays(pad_to_32(pixels, ask), labels.astype(np.int64), ask, classes=classes)
 
@@ -145,5 +156,5 @@ def _cifar10_member(archive: tarfile.TarFile, name: str) -> npt.NDArray[np.uint8
     member = archive.extractfile(f"cifar-10-batches-bin/{name}")
     content = b"" if member is None else member.read(_CIFAR10_BYTES + 1)
     if len(content) != _CIFAR10_BYTES:
-        raise DataError(f"CIFAR-10: {name} holds {len(content)} bytes instead of {_CIFAR10_BYTES}.")
+        raise DataError(f"CIFAR-10: {name} holds {len(content)} bytes instead of {_CIFAR10_BYTES}")
     return np.frombuffer(content, np.uint8).reshape(10_000, -1)

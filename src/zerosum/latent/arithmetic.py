@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NOISE = 0.25  # of the samples around a result, as in Figure 7
+NOISE = 0.25  # largest noise in the samples around a result, as in Figure 7
 
 
 def combine(plus: Tensor, minus: Tensor, to: Tensor) -> Tensor:
@@ -15,12 +15,12 @@ def combine(plus: Tensor, minus: Tensor, to: Tensor) -> Tensor:
     normal latents, three for each give a result of a single latent's usual length: 1/3 + 1/3 + 1/3 = 1.
 
     Args:
-        plus: codes of samples that show what is wanted, ``(n, d)``.
-        minus: of samples like them that lack it, ``(m, d)``.
-        to: of the samples that it is to be added to, ``(k, d)``.
+        plus: Codes of samples that show what is wanted, ``(n, d)``.
+        minus: Codes of samples like them that lack it, ``(m, d)``.
+        to: Codes of the samples that it is to be added to, ``(k, d)``.
 
     Raises:
-        ValueError: a set of codes is empty, or they differ in length.
+        ValueError: A set of codes is empty, or they differ in length.
     """
     for name, codes in (("plus", plus), ("minus", minus), ("to", to)):
         if codes.dim() != 2 or not len(codes) or codes.shape[1] != plus.shape[1]:
@@ -31,16 +31,16 @@ def combine(plus: Tensor, minus: Tensor, to: Tensor) -> Tensor:
 
 
 def around(code: Tensor, n: int, rng: torch.Generator, scale: float = NOISE) -> Tensor:
-    """``n`` codes near one, (n, d): uniform noise in [-scale, scale] is added to each component.
+    """``n`` codes near one, ``(n, d)``: uniform noise in [-scale, scale] is added to each component.
 
     Args:
-        code: (d,), on the device of ``rng``.
-        n: how many.
-        rng: where the noise comes from.
-        scale: 0 or more.
+        code: Code ``(d,)``, on the device of ``rng``.
+        n: Number of codes.
+        rng: Generator of the noise.
+        scale: Largest size of the noise, 0 or more.
 
     Raises:
-        ValueError: a scale below 0.
+        ValueError: The scale is below 0.
     """
     if not scale >= 0:
         raise ValueError(f"scale={scale:g}: must be 0 or more")

@@ -15,8 +15,8 @@ class Reading(NamedTuple):
     """A linear layer that takes latents as they are, all of z or some of its components, with or without other inputs.
 
     Attributes:
-        name: of the layer within the generator.
-        matrix: (out, d), what the layer makes of each component of z; 0 for those that it does not take.
+        name: Name of the layer within the generator.
+        matrix: What the layer makes of each component of z, ``(out, d)``; 0 for those that it does not take.
     """
 
     name: str
@@ -27,8 +27,8 @@ class Directions(NamedTuple):
     """Orthonormal directions of z, the strongest first.
 
     Attributes:
-        vectors: (k, d); of each the component that is largest in size is above 0, as the sign is free.
-        strengths: (k,), the eigenvalues: squared length of what the first layers make of a step of 1.
+        vectors: Directions ``(k, d)``; of each the component that is largest in size is above 0, as the sign is free.
+        strengths: Eigenvalues ``(k,)``: squared length of what the first layers make of a step of 1.
     """
 
     vectors: Tensor
@@ -42,11 +42,11 @@ def sefa(matrix: Tensor, count: int) -> Directions:
     of A to length 1 before; this is the paper's formula, without.
 
     Args:
-        matrix: A (out, d); of several layers, one above the other.
-        count: how many directions, 1 to d.
+        matrix: Matrix A ``(out, d)``; those of several layers stand one above the other.
+        count: Number of directions, 1 to d.
 
     Raises:
-        ValueError: a count outside 1 .. d.
+        ValueError: The count lies outside 1 .. d.
     """
     d = matrix.shape[1]
     if not 1 <= count <= d:
@@ -67,8 +67,9 @@ def readings(network: nn.Module, *latents: Tensor) -> list[Reading]:
     layer itself says what it makes of them (spectral normalisation included).
 
     Args:
-        network: called with ``latents``; in evaluation mode, or batch normalisation takes statistics.
-        latents: as for one or more samples: z (n, d), and labels or whatever else the generator takes.
+        network: Generator, which is called with ``latents``; in evaluation mode, or batch normalisation takes
+            statistics.
+        latents: Arguments for one or more samples: z ``(n, d)``, and labels or whatever else the generator takes.
     """
     one = [part[:1].expand(PROBES, *part.shape[1:]) for part in latents]
     rng = torch.Generator().manual_seed(0)
@@ -91,10 +92,10 @@ def readings(network: nn.Module, *latents: Tensor) -> list[Reading]:
 
 
 def first_layers(network: nn.Module, *latents: Tensor) -> Tensor:
-    """All of :func:`readings`, one above the other: (out, d).
+    """All of :func:`readings`, one above the other: ``(out, d)``.
 
     Raises:
-        ValueError: no linear layer takes the latents as they are.
+        ValueError: No linear layer takes the latents as they are.
     """
     found = readings(network, *latents)
     if not found:
@@ -106,7 +107,7 @@ def first_layers(network: nn.Module, *latents: Tensor) -> Tensor:
 
 
 def _flat(module: nn.Module) -> bool:
-    """Is this a linear layer, wrapped (it keeps ``in_features``) or not?"""
+    """Whether this is a linear layer, wrapped (it keeps ``in_features``) or not."""
     weight = getattr(module, "weight", None)
     return hasattr(module, "in_features") and isinstance(weight, Tensor) and weight.dim() == 2
 
@@ -120,7 +121,7 @@ def _watch(name: str, taken: dict[str, tuple[nn.Module, Tensor]]) -> Callable[[n
 
 
 def _matrix(layer: nn.Module, same: Tensor) -> Tensor:
-    """What a layer makes of each component of z: ``same`` (in, d) says which input is which component."""
+    """What a layer makes of each component of z: ``same`` ``(in, d)`` says which input is which component."""
     steps = same.to(torch.get_default_dtype())
     made: Tensor = layer(steps.T) - layer(torch.zeros_like(steps.T[:1]))
     return made.T

@@ -13,10 +13,10 @@ def lerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     trained on, where ``slerp`` keeps it.
 
     Args:
-        a: where the walk begins, ``(..., d)``.
-        b: where it ends, ``(..., d)``.
-        t: how far, 0 to 1; a tensor broadcasts against ``a`` and ``b``, so ``(n, 1)`` makes n points between two of
-            ``(d,)``.
+        a: Beginning of the walk, ``(..., d)``.
+        b: End of the walk, ``(..., d)``.
+        t: Share of the way, 0 to 1; a tensor broadcasts against ``a`` and ``b``, so ``(n, 1)`` makes n points between
+            two of ``(d,)``.
     """
     return (1 - t) * a + t * b
 
@@ -31,10 +31,10 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     formula leaves it open; a zero vector takes the direction of the other one.
 
     Args:
-        a: where the walk begins, ``(..., d)``.
-        b: where it ends, ``(..., d)``.
-        t: how far, 0 to 1; a tensor broadcasts against ``a`` and ``b``, so ``(n, 1)`` makes n points between two of
-            ``(d,)``.
+        a: Beginning of the walk, ``(..., d)``.
+        b: End of the walk, ``(..., d)``.
+        t: Share of the way, 0 to 1; a tensor broadcasts against ``a`` and ``b``, so ``(n, 1)`` makes n points between
+            two of ``(d,)``.
     """
     if a.shape[-1] < 2 or b.shape[-1] < 2:
         return lerp(a, b, t)  # on a line there is nowhere to turn

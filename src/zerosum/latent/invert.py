@@ -1,4 +1,4 @@
-"""Which latents does an image come from? Found by gradient descent on the latents, the generator held fixed.
+"""The latents that an image comes from, found by gradient descent on them, the generator held fixed.
 
 The idea is that of Creswell and Bharath 2016, arXiv:1611.05644. Adam, the cosine schedule, several starts of which the
 best is kept, and bounds are choices made here.
@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PAIRS = 256  # of an image and a start that are computed at once
+PAIRS = 256  # pairs of an image and a start that are computed at once
 
+# Images (B, ...) and the real ones -> a further distance of each pair, (B,), at least 0 and differentiable.
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""Images (B, ...) and the real ones -> a further distance of each pair, (B,), at least 0 and differentiable."""
 Advance = Callable[[int], None]
 
 
@@ -25,9 +25,9 @@ class Inversion(NamedTuple):
     """What was found for N images.
 
     Attributes:
-        latents: (N, d).
-        losses: (N,), what the descent minimised, at these latents.
-        chosen: (N,) int64, the start that each came from.
+        latents: Latents of each image, ``(N, d)``.
+        losses: What the descent minimised, at these latents, ``(N,)``.
+        chosen: Index of the start that each came from, int64 ``(N,)``.
     """
 
     latents: Tensor
@@ -39,10 +39,10 @@ class Descent(NamedTuple):
     """How to descend.
 
     Attributes:
-        steps: of Adam.
-        lr: its first learning rate, of z; it falls to 0 along half a cosine.
-        bound: latents stay in [-bound, bound]; ``None`` for a prior without bounds.
-        distance: added to the mean squared difference of pixels.
+        steps: Number of steps of Adam.
+        lr: First learning rate; it falls to 0 along half a cosine.
+        bound: Size that no component of the latents exceeds; ``None`` for a prior without bounds.
+        distance: Distance that is added to the mean squared difference of pixels.
     """
 
     steps: int = 500
@@ -60,20 +60,22 @@ def invert(
     how: Descent | None = None,
     advance: Advance = lambda n: None,
 ) -> Inversion:
-    """z that minimises mean((G(z) - x)^2), for each image the best of several starts.
+    """The z that minimises mean((G(z) - x)^2), for each image the best of several starts.
 
     Pairs of an image and a start do not influence each other, so more images change nothing but rounding.
 
     Args:
-        generate: latents (B, d), and labels (B,) if any, to images (B, *shape); differentiable.
-        targets: images x (N, *shape).
-        starts: latents (R, d) to begin from, the same for all images.
-        labels: class of each start (R,), where the generator is told one.
-        how: steps, learning rate, bounds; ``None`` for the defaults.
-        advance: called with the number of pairs after each of ``steps``: N R steps in all.
+        generate: Function of latents ``(B, d)``, and labels ``(B,)`` if any, that gives images ``(B, *shape)``;
+            differentiable.
+        targets: Images x, ``(N, *shape)``.
+        starts: Latents ``(R, d)`` to begin from, the same for all images.
+        labels: Class of each start, ``(R,)``, where the generator is told one.
+        how: Steps, learning rate, bounds; ``None`` for the defaults.
+        advance: Function that is called after each of ``steps`` with the number of pairs that made it: the sum of these
+            is N R times ``steps``.
 
     Raises:
-        ValueError: there is no image or no start.
+        ValueError: There are no images or no starts.
     """
     n, r = len(targets), len(starts)
     if not n or not r:
@@ -98,14 +100,14 @@ def descend(
     how: Descent,
     advance: Advance = lambda n: None,
 ) -> tuple[Tensor, Tensor]:
-    """Adam from each start to its own image; the best latents on the way (B, d), and their losses (B,).
+    """Adam from each start to its own image; the best latents on the way ``(B, d)``, and their losses ``(B,)``.
 
     Args:
-        generate: latents (B, d) -> images (B, *shape).
-        targets: images (B, *shape).
-        starts: latents (B, d).
-        how: steps, learning rate, bounds.
-        advance: called with B after each step.
+        generate: Function of latents ``(B, d)`` that gives images ``(B, *shape)``.
+        targets: Images ``(B, *shape)``.
+        starts: Latents ``(B, d)``.
+        how: Steps, learning rate, bounds.
+        advance: Function that is called with B after each step.
     """
     z = starts.detach().clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=how.lr)
@@ -118,7 +120,7 @@ def descend(
         if step == how.steps:
             break
         adam.param_groups[0]["lr"] = how.lr * (1 + math.cos(math.pi * step / how.steps)) / 2
-        (z.grad,) = torch.autograd.grad(loss.sum(), z)  # of the sum: each z feels its own loss alone
+        (z.grad,) = torch.autograd.grad(loss.sum(), z)  # of the sum: each z feels its own loss only
         adam.step()
         if how.bound is not None:
             with torch.no_grad():
@@ -137,12 +139,12 @@ def _losses(images: Tensor, targets: Tensor, distance: Distance | None) -> Tenso
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of pairs of images in [-1, 1], 10 log10(2^2 / mean((a - b)^2)): dB (N,).
+    """Peak signal-to-noise ratio of pairs of images in [-1, 1], 10 log10(2^2 / mean((a - b)^2)): dB ``(N,)``.
 
     Infinite for equal images; 20 dB is an error of a tenth of the range.
 
     Args:
-        a: (N, *shape).
-        b: the same shape.
+        a: Images ``(N, *shape)``.
+        b: Images of the same shape.
     """
     return 10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 Draw = Callable[[int, torch.Generator], "Tensor | tuple[Tensor, ...]"]
-ROUNDS = 10_000  # of drawing again, before giving up
+ROUNDS = 10_000  # rounds of drawing again, before giving up
 
 
 def truncated(prior: Draw, threshold: float) -> Draw:
     """A prior whose latents are at most ``threshold`` in size: each component beyond it is drawn again until it is.
 
     Args:
-        prior: ``(n, rng) ->`` latents (n, d), or a tuple that begins with them; only they are truncated.
-        threshold: above 0. Of normal latents 2 keeps 95%, and close to 0 all are the same.
+        prior: Function ``(n, rng) ->`` latents ``(n, d)``, or a tuple that begins with them; only they are truncated.
+        threshold: Largest size of a component, above 0. Of normal latents 2 keeps 95%, and close to 0 all are the same.
 
     Raises:
-        ValueError: the threshold is not above 0; or, when drawing, some component never comes within it.
+        ValueError: The threshold is not above 0; or, when drawing, some component never comes within it.
     """
     if not threshold > 0:
         raise ValueError(f"truncation={threshold:g}: must be above 0 (2 keeps most of a normal latent, 0.5 some 38%)")

@@ -1,4 +1,4 @@
-"""A score and the protocol it was measured under; one without the other is not a result."""
+"""A score and the protocol that it was measured under; one without the other is not a result."""
 
 import json
 import math
@@ -19,11 +19,15 @@ class Score:
     """One measured number.
 
     Attributes:
-        name: what was measured, e.g. ``"fd_fashion"``.
-        value: the number.
-        protocol: how: features and their hash, reference and its fingerprint and count, number of samples, seed, split,
-            whatever else moves the number. Plain values only, so that it can be written and compared.
-        details: numbers that explain the value, e.g. the share of each class.
+        name: Name of what was measured, such as ``"fd_fashion"``.
+        value: The number.
+        protocol: How it was measured: features and their hash, reference and its fingerprint and count, number of
+            samples, seed, split, and whatever else moves the number. There are only plain values, so that it can be
+            written and compared.
+        details: Numbers that explain the value, such as the share of each class.
+
+    Raises:
+        TypeError: The protocol holds something other than plain values.
     """
 
     name: str
@@ -45,11 +49,11 @@ class Score:
     def short(self) -> str:
         """One line for people: name, value, and what it was measured against.
 
-        A floor, or how many there are (``of`` in the protocol), stands beside the value:
+        A floor, or the largest possible count (``of`` in the protocol), stands beside the value:
         ``fd_fashion 5.31, floor 0.04 (5,000 generated vs 5,000 of fashion-mini, features 3fa2c4d5e6f7, seed 0)``.
         """
         known = self.protocol
-        beside = f", floor {_number(self.details['floor'])}" if "floor" in self.details else ""
+        beside = f", floor {_format_number(self.details['floor'])}" if "floor" in self.details else ""
         beside += f" of {known['of']}" if "of" in known else ""
         versus = []
         if "samples" in known:
@@ -63,13 +67,13 @@ class Score:
         if "seed" in known:
             parts.append(f"seed {known['seed']}")
         protocol = f" ({', '.join(parts)})" if parts else ""
-        return f"{self.name} {_number(self.value)}{beside}{protocol}"
+        return f"{self.name} {_format_number(self.value)}{beside}{protocol}"
 
     def to_json(self) -> str:
         """The score as one JSON object, on one line; NaN and infinity are refused.
 
         Raises:
-            ValueError: if a number is not finite: JSON cannot hold it.
+            ValueError: A number is not finite, and JSON cannot hold it.
         """
         parts = {"name": self.name, "value": self.value, "protocol": dict(self.protocol), "details": dict(self.details)}
         return json.dumps(parts, allow_nan=False, sort_keys=True)
@@ -79,7 +83,7 @@ class Score:
         """The score that :meth:`to_json` wrote.
 
         Raises:
-            ValueError: if the text is not a JSON object with exactly the keys of a score.
+            ValueError: The text is not a JSON object with exactly the keys of a score.
         """
         parts: Any = json.loads(text)
         wanted = {"name", "value", "protocol", "details"}
@@ -88,11 +92,15 @@ class Score:
         return cls(str(parts["name"]), float(parts["value"]), parts["protocol"], parts["details"])
 
 
-def extended(protocol: Mapping[str, Plain], extra: Mapping[str, Plain]) -> dict[str, Plain]:
+def extend_protocol(protocol: Mapping[str, Plain], extra: Mapping[str, Plain]) -> dict[str, Plain]:
     """A protocol with further facts.
 
+    Args:
+        protocol: What is known of a score.
+        extra: Further facts.
+
     Raises:
-        ValueError: if a further fact would overwrite one that was measured or set by the score itself.
+        ValueError: A further fact would overwrite one that is known.
     """
     clash = sorted(set(protocol) & set(extra))
     if clash:
@@ -100,8 +108,8 @@ def extended(protocol: Mapping[str, Plain], extra: Mapping[str, Plain]) -> dict[
     return {**protocol, **extra}
 
 
-def _number(value: float) -> str:
-    """Whole numbers as such; others with three significant digits at least, in plain notation down to 1e-4."""
+def _format_number(value: float) -> str:
+    """Write whole numbers as such, and others with at least three significant digits, plainly down to 1e-4."""
     if not math.isfinite(value) or value == int(value):
         return f"{value:,.0f}" if math.isfinite(value) else f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -111,8 +119,8 @@ def _number(value: float) -> str:
 def differences(a: Score, b: Score) -> dict[str, tuple[Plain, Plain]]:
     """Where two scores were not measured alike: field -> (value in ``a``, value in ``b``); empty if comparable.
 
-    The seed is a repetition and the library's version is for the record: neither counts. A field that only one of them
-    has counts as ``None`` in the other.
+    The seed says which repetition it was, and the library's version is for the record: neither counts. A field that
+    only one of them has counts as ``None`` in the other.
     """
     found: dict[str, tuple[Plain, Plain]] = {} if a.name == b.name else {"name": (a.name, b.name)}
     for key in sorted((set(a.protocol) | set(b.protocol)) - _NOT_COMPARED):
@@ -123,7 +131,7 @@ def differences(a: Score, b: Score) -> dict[str, tuple[Plain, Plain]]:
 
 
 def comparable(a: Score, b: Score) -> bool:
-    """Whether two scores may stand side by side: same name and, but for the seed, same protocol."""
+    """Whether two scores may stand side by side: they have the same name and, but for the seed, the same protocol."""
     return not differences(a, b)
 
 
@@ -131,7 +139,7 @@ def require_comparable(a: Score, b: Score) -> None:
     """Refuse a comparison of unlike scores.
 
     Raises:
-        ValueError: naming every field of the protocol that differs, with both values.
+        ValueError: The scores are unlike; the message names every field of the protocol that differs, with both values.
     """
     found = differences(a, b)
     if found:

@@ -1,127 +1,245 @@
-"""What ``zerosum eval --metrics fid,is,...`` computes: measures by name, each number with its protocol."""
+"""The one way from samples to scores: measures by name, and each number with its protocol."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
 
 from zerosum._version import __version__
 from zerosum.metrics.features.base import Extractor
-from zerosum.metrics.images import ImageSet
-from zerosum.metrics.measures import MEASURES, Measure, Options
-from zerosum.metrics.sampling import Progress
-from zerosum.metrics.score import PROTOCOL, Plain, Score, extended
-from zerosum.metrics.side import Side
+from zerosum.metrics.features.find import find_extractor
+from zerosum.metrics.images import (
+    ImageSet,
+    PointSet,
+    SampleSet,
+    of_data,
+    of_generator,
+    points_of_data,
+    points_of_generator,
+)
+from zerosum.metrics.measure import Context, Measure, NotApplicable, Number
+from zerosum.metrics.registry import choose, defaults_for
+from zerosum.metrics.sampling import Progress, SampleFunction
+from zerosum.metrics.score import PROTOCOL, Plain, Score, extend_protocol
+from zerosum.metrics.sides import Side
+
+Fakes = Callable[[int], SampleSet]  # number of samples -> so many to be scored
 
 
-def choose(names: Iterable[str]) -> dict[str, Measure]:
-    """The measures of these names.
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Measures and real samples made ready once, for one set of samples after the other.
 
-    Raises:
-        ValueError: for a name that does not exist, with the nearest one that does.
+    Attributes:
+        measures: Measures to be taken, in this order.
+        real: The reference.
+        extractor: Extractor, or the name of one, for measures that read features and do not have their own. It is made
+            when the first measure reads it.
+        context: What measures may depend on besides the samples.
+        lenient: Whether to leave out a measure that says nothing about these samples.
+        progress: Called with (done, total) generated images.
     """
-    chosen: dict[str, Measure] = {}
-    for name in names:
-        if name not in MEASURES:
-            near = difflib.get_close_matches(name, MEASURES, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"there is no measure {name!r}.{hint} Measures: {', '.join(MEASURES)}")
-        chosen[name] = MEASURES[name]
-    if not chosen:
-        raise ValueError(f"name at least one measure: {', '.join(MEASURES)}")
-    return chosen
+
+    measures: tuple[Measure, ...]
+    real: SampleSet
+    extractor: Extractor | str = "auto"
+    context: Context = field(default_factory=Context)
+    lenient: bool = False
+    progress: Progress | None = field(default=None, repr=False)
+
+    @cached_property
+    def _extractors(self) -> dict[str | None, Extractor]:
+        wanted = {measure.features for measure in self.measures if measure.sees}
+        shape, device = tuple(self.real.shape), self.context.device
+        given = {} if isinstance(self.extractor, str) else {None: self.extractor}
+        missing = (name for name in wanted if name not in given)
+        return given | {name: find_extractor(name or str(self.extractor), shape, device) for name in missing}
+
+    def prepare(self) -> None:
+        """Make extractors ready now.
+
+        Raises:
+            ValueError: There is no such extractor, or its weights cannot be had.
+        """
+        _ = self._extractors
+
+    def with_held_out(self, images: ImageSet) -> Judge:
+        """The same with real images that no generator was trained on, for measures that need them.
+
+        Args:
+            images: The images.
+        """
+        needing = next((one for one in self.measures if "held-out" in one.needs), None)
+        side = Side(images) if needing is None else self._side(images, needing)
+        return replace(self, context=replace(self.context, held_out=side))
+
+    def _reads(self, measure: Measure) -> frozenset[str]:
+        """What all measures with the same features keep of them: they share one pass."""
+        alike = (one.reads for one in self.measures if one.sees and one.features == measure.features)
+        return frozenset().union(*alike)
+
+    @cached_property
+    def _real_sides(self) -> dict[str | None, Side]:
+        return {}
+
+    def _side(self, samples: SampleSet, measure: Measure) -> Side:
+        if not measure.sees:
+            return Side(samples)
+        return Side(samples, self._extractors[measure.features], self._reads(measure), progress=self.progress)
+
+    def _real_side(self, measure: Measure) -> Side:
+        key = _key(measure)
+        if key not in self._real_sides:
+            self._real_sides[key] = replace(self._side(self.real, measure), progress=None)
+        return self._real_sides[key]
+
+    def scores(
+        self, fakes: Fakes, seed: int, *, count: int | None = None, extra: Mapping[str, Plain] | None = None
+    ) -> Iterator[Score]:
+        """The scores of samples, each as soon as it is known.
+
+        Args:
+            fakes: Function that gives so many samples; they pass each extractor once for each number of them.
+            seed: Seed of the samples, and of subsets and permutations.
+            count: Number of samples; ``None``: each measure's own.
+            extra: Further facts for the protocol, such as ``{"ema": 0.999, "truncation": 1.0}``.
+
+        Raises:
+            ValueError: A measure does not apply to these samples, or there are too few.
+        """
+        context = replace(self.context, seed=seed)
+        sides: dict[tuple[int, str | None], Side] = {}
+        for measure in self.measures:
+            real = self._real_side(measure)
+            number = measure.samples(real) if count is None else count
+            key = number, _key(measure)
+            if key not in sides:
+                sides[key] = self._side(fakes(number), measure)
+            try:
+                yield from score(measure, real, sides[key], context, extra)
+            except NotApplicable:
+                if not self.lenient:
+                    raise
 
 
-def reads(measures: Iterable[Measure]) -> frozenset[str]:
-    """What must be kept of the features for all of them."""
-    return frozenset().union(*(measure.reads for measure in measures))
+def _key(measure: Measure) -> str | None:
+    """What measures that share a pass over the samples have in common."""
+    return measure.features if measure.sees else "no features"
 
 
-def measure(
-    name: str, real: Side, fake: Side, options: Options, extra: Mapping[str, Plain] | None = None
+def score(
+    measure: Measure, real: Side, fake: Side, context: Context, extra: Mapping[str, Plain] | None = None
 ) -> list[Score]:
     """The scores of one measure, each with its protocol.
 
     Args:
-        name: of the measure.
-        real: the reference; its ``reads`` must cover the measure's.
-        fake: what is measured.
-        options: seed and so on.
-        extra: further facts for the protocol, e.g. ``{"ema": 0.999, "truncation": 1.0}``.
+        measure: The measure.
+        real: The reference; its ``reads`` must cover the measure's.
+        fake: Samples that are measured.
+        context: What the measure may depend on besides the samples.
+        extra: Further facts for the protocol.
 
     Raises:
-        ValueError: the measure does not apply to these images, or there are too few.
+        ValueError: The measure does not apply to these samples, or there are too few.
     """
-    if fake.images.shape != real.images.shape:
-        ours, theirs = ("x".join(map(str, side.images.shape)) for side in (fake, real))
+    ours, theirs = fake.samples, real.samples
+    if tuple(ours.shape) != tuple(theirs.shape):
+        listed = ["x".join(map(str, samples.shape)) for samples in (ours, theirs)]
         raise ValueError(
-            f"{fake.images.name} has images of {ours}, {real.images.name} of {theirs}: bring both to one size "
-            "(--size) and number of channels; nothing is resized silently"
+            f"{ours.name} has images of {listed[0]}, {theirs.name} of {listed[1]}: bring both to one size and number "
+            "of channels; nothing is resized silently"
         )
-    chosen = MEASURES[name]
-    protocol = _protocol(chosen, real, fake, options)
-    scores = []
-    for found in chosen.run(real, fake, options):
-        told = extended(extended(protocol, found.constants), extra or {})
-        scores.append(Score(_named(found.name, chosen, fake), found.value, told, found.details))
-    return scores
+    protocol = {**_protocol(measure, real, fake, context), **measure.constants}
+    return [
+        Score(
+            name=measure.score_name(number.name, fake.looks.name if fake.extractor else ""),
+            value=number.value,
+            protocol=_complete_protocol(protocol, number, extra or {}),
+            details=number.details,
+        )
+        for number in measure.run(real, fake, context)
+    ]
 
 
-def _named(name: str, measure: Measure, side: Side) -> str:
-    """Numbers bear their published names on the features they were published on alone."""
-    features = side.extractor.name
-    if measure.published_on in (None, features):
-        return name
-    return f"{name.replace('fid', 'fd')}_{features}"
+def _complete_protocol(protocol: Mapping[str, Plain], number: Number, extra: Mapping[str, Plain]) -> dict[str, Plain]:
+    told = {**protocol, **number.constants}
+    if number.of == "real":  # a yardstick knows nothing of the generator
+        return {**{key: value for key, value in told.items() if key != "seed"}, "sample_kind": "real"}
+    return extend_protocol(told, extra)
 
 
-def _protocol(measure: Measure, real: Side, fake: Side, options: Options) -> dict[str, Plain]:
+def _protocol(measure: Measure, real: Side, fake: Side, context: Context) -> dict[str, Plain]:
+    samples, reference = fake.samples, real.samples
     protocol: dict[str, Plain] = {
         "protocol": PROTOCOL,
-        "samples": fake.images.count,
-        "sample_kind": fake.images.kind,
-        "pixels": "8 bits",
-        "seed": options.seed,
+        "samples": samples.count,
+        "sample_kind": samples.kind,
+        "seed": context.seed,
         "zerosum": __version__,
     }
-    if measure.published_on is not None:
-        seen = fake.extractor
+    if isinstance(samples, ImageSet):
+        protocol["pixels"] = "8 bits"
+    if measure.sees:
+        seen = fake.looks
         protocol |= {"features": seen.name, "features_hash": seen.hash, "resize": seen.resize}
     if not measure.one_sided:
-        images = real.images
         protocol |= {
-            "reference": images.name,
-            "reference_fingerprint": images.fingerprint,
-            "reference_count": images.count,
+            "reference": reference.name,
+            "reference_fingerprint": reference.fingerprint,
+            "reference_count": reference.count,
         }
     return protocol
 
 
-def evaluate_images(
-    names: Sequence[str],
-    real: ImageSet,
-    fake: ImageSet,
-    extractor: Extractor,
-    options: Options,
+def evaluate(
+    sampler: SampleFunction,
+    data: Any,
     *,
-    extra: Mapping[str, Plain] | None = None,
+    seed: int,
+    metrics: Iterable[str] | None = None,
+    count: int | None = None,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
-) -> Iterator[Score]:
-    """Scores of several measures, each as soon as it is known; images pass the extractor once.
+    extra: Mapping[str, Plain] | None = None,
+) -> list[Score]:
+    """Scores of a generator against the data.
 
     Args:
-        names: of the measures.
-        real: the reference.
-        fake: what is measured.
-        extractor: of the features.
-        options: seed and so on.
-        extra: further facts for the protocol.
-        progress: called with (done, total) images of each set.
+        sampler: Function ``sampler(start, n)`` that gives samples ``start`` .. ``start + n - 1`` of one fixed sequence,
+            floating point, shape (n, *data.shape), whatever the pieces that they are asked for in.
+        data: A source of ``zerosum.data``.
+        seed: Seed that fixes the sequence; every protocol records it.
+        metrics: Names of measures; ``None``: those that fit the data, see :func:`.defaults_for`.
+        count: Number of samples; ``None``: each measure's own, such as half of the real images, or 2,500 points.
+        device: Where features are computed.
+        progress: Called with (done, total) samples.
+        extra: Further facts for the protocol, such as ``{"ema": True, "step": 5000}``.
+
+    Returns:
+        The scores; none where no measure fits the data, for which :func:`.why_not` gives the reason.
 
     Raises:
-        ValueError: as :func:`measure` and :func:`choose`.
+        ValueError: A measure does not exist or does not apply; samples have a wrong number, shape or type, or hold NaN
+            or infinity; or the count is below 1, or one that the real images cannot match.
     """
-    wanted = reads(choose(names).values())
-    there, here = (Side(images, extractor, wanted, progress=progress) for images in (real, fake))
-    for name in names:
-        yield from measure(name, there, here, options, extra)
+    names = tuple(defaults_for(data) if metrics is None else metrics)
+    if not names:
+        return []
+    judge = Judge(
+        tuple(choose(names).values()),
+        points_of_data(data) if len(data.shape) == 1 else of_data(data),
+        context=Context(device=str(device)),
+        lenient=metrics is None,
+        progress=progress,
+    )
+
+    def fakes(number: int) -> SampleSet:
+        if isinstance(judge.real, PointSet):
+            return points_of_generator(sampler, number, name="samples", fingerprint="")
+        return of_generator(sampler, tuple(data.shape), number, name="samples", fingerprint="")
+
+    return list(judge.scores(fakes, seed, count=count, extra=extra))

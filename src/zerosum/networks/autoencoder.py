@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, cast, overload
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.networks import dcgan, infogan, mlp
-from zerosum.networks.common import Activation, Init, check_positive, glorot_uniform, halvings, normal
+from zerosum.networks.common import (
+    Activation,
+    Init,
+    check_positive,
+    dcgan_init,
+    glorot_uniform,
+    grey_as_channels_last,
+    halvings,
+)
+from zerosum.networks.critic import BaseCritic, Judgement, feature_count
 from zerosum.networks.layers import BatchNorm, UpConv
+from zerosum.networks.pairs import Pair
+from zerosum.precision import wide
 
 Energy = Callable[[Tensor, Tensor], Tensor]  # (reconstructions, samples), both (B, ...) -> (B,)
 
@@ -38,25 +49,23 @@ def absolute_error(reconstruction: Tensor, x: Tensor) -> Tensor:
     return _per_sample_mean(_difference(reconstruction, x).abs())
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(BaseCritic):
     """A critic whose output is an energy, D(x) = energy(decoder(encoder(x)), x): low where x is reconstructed well.
 
     The energy is differentiated through both of its arguments: a generator is told to make samples that the decoder
-    comes near, not only to be encoded well.
+    comes near, not only samples that are encoded well.
 
     Args:
-        encoder: samples (B, ...) -> codes (B, N) or maps (B, ...).
-        decoder: what the encoder gives -> reconstructions, shaped as the samples.
-        energy: (reconstructions, samples) -> energies (B,), at least 0.
+        encoder: Network from samples (B, ...) to codes (B, N) or maps (B, ...).
+        decoder: Network from what the encoder gives to reconstructions, shaped as the samples.
+        energy: Function from (reconstructions, samples) to energies (B,), at least 0.
     """
-
-    gives = "energies"
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, energy: Energy = squared_error) -> None:
         super().__init__()
         self.encoder, self.decoder, self.energy = encoder, decoder, energy
 
-    def encode(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """Samples (B, ...) -> codes (B, N)."""
         return torch.flatten(self.encoder(x), 1)
 
@@ -64,39 +73,27 @@ class Autoencoder(nn.Module):
         """Samples (B, ...) -> reconstructions (B, ...)."""
         return cast(Tensor, self.decoder(self.encoder(x)))
 
-    @overload
-    def forward(self, x: Tensor, *, with_codes: Literal[False] = False) -> Tensor: ...
-
-    @overload
-    def forward(self, x: Tensor, *, with_codes: Literal[True]) -> tuple[Tensor, Tensor]: ...
-
-    def forward(self, x: Tensor, *, with_codes: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Samples (B, ...) -> energies (B,); with codes: also the codes (B, N), from the same pass."""
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """Samples (B, ...) -> energies (B,) as ``logits``, codes (B, N) as ``features``."""
         codes = self.encoder(x)
-        energies = self.energy(self.decoder(codes), x)
-        return (energies, torch.flatten(codes, 1)) if with_codes else energies
+        return Judgement(logits=self.energy(self.decoder(codes), x), features=torch.flatten(codes, 1))
 
 
 class Encoder(nn.Module):
     """A critic with a linear layer to a code in place of the one to its logit.
 
     Args:
-        critic: a new critic of this library, such as ``dcgan.Critic`` or ``mlp.Critic``; it becomes part of this
+        critic: New critic of this library, such as ``dcgan.Critic`` or ``mlp.Critic``; it becomes part of this
             network, without its last layer.
-        code: numbers in a code.
-        init: sets the weights of the new layer.
+        code: Numbers in a code.
+        init: Function that sets the weights of the new layer.
     """
 
     def __init__(self, critic: nn.Module, code: int, *, init: Init = glorot_uniform) -> None:
         super().__init__()
         check_positive(code=code)
-        logit = getattr(critic, "last", None)
-        if not isinstance(logit, nn.Linear) or not hasattr(critic, "features"):
-            raise ValueError(
-                f"{type(critic).__name__} has no `features` with a linear layer `last` after them, which the code "
-                "would replace: pass a critic such as dcgan.Critic, without spectral norm on its last layer"
-            )
-        self.trunk, self.code = critic, nn.Linear(logit.in_features, code)
+        features = feature_count(critic)
+        self.trunk, self.code = critic, nn.Linear(features, code)
         self.trunk.last = nn.Identity()  # no weights that nothing reads
         init(self.code, 1.0)
 
@@ -112,12 +109,12 @@ class EluEncoder(nn.Module):
     Berthelot et al. 2017 (arXiv:1703.10717), Figure 1, as in carpedm20's code: a convolution to ``width`` channels; at
     scale k = 1, 2... two convolutions to k width channels, then (but for the last scale) one of stride 2.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        code: numbers in a code, h.
-        width: n.
-        size: pixels a side: 16, 32, 64, 128 or 256.
-        channels: of the image.
-        init: sets the weights of one layer.
+        code: Numbers in a code, h.
+        width: Unit of channels, n.
+        size: Pixels a side: 16, 32, 64, 128 or 256.
     """
 
     def __init__(
@@ -137,12 +134,10 @@ class EluEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> codes (B, code)."""
-        if x.shape[1] == 1:
-            # Grey images fit both layouts, and convolutions would take the slow one: these strides say channels_last.
-            x = x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
+        h = grey_as_channels_last(x)
         for conv in self.convs:
-            x = F.elu(conv(x))
-        return cast(Tensor, self.last(torch.flatten(x, 1)))
+            h = F.elu(conv(h))
+        return cast(Tensor, self.last(torch.flatten(h, 1)))
 
 
 class EluDecoder(nn.Module):
@@ -151,12 +146,12 @@ class EluDecoder(nn.Module):
     Berthelot et al. 2017 (arXiv:1703.10717), Figure 1, as in carpedm20's code: two convolutions at each scale, all of
     ``width`` channels, then one to the image, with nothing after it: pixels are not bounded.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        latent: dimension of z, or of codes.
-        width: n.
-        size: pixels a side: 16, 32, 64, 128 or 256.
-        channels: of the image.
-        init: sets the weights of one layer.
+        latent: Dimension of z, or of codes.
+        width: Channels, n.
+        size: Pixels a side: 16, 32, 64, 128 or 256.
     """
 
     def __init__(
@@ -184,9 +179,9 @@ class GaussianEncoder(nn.Module):
     """The VAE's q(z|x) = N(mean, diag(deviation^2)): Eq. 9, Kingma and Welling 2014 (arXiv:1312.6114).
 
     Args:
-        critic: what reads samples; see :class:`Encoder`.
-        latent: dimension of z.
-        init: sets the weights of the last layer.
+        critic: Critic that reads the samples; see :class:`Encoder`.
+        latent: Dimension of z.
+        init: Function that sets the weights of the last layer.
     """
 
     def __init__(self, critic: nn.Module, latent: int, *, init: Init = glorot_uniform) -> None:
@@ -196,7 +191,7 @@ class GaussianEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, ...) -> mean (B, latent), deviation (B, latent) above 0, in float32: softplus(.) + 1e-6."""
-        mean, raw = _wide(self.encoder(x)).chunk(2, dim=1)
+        mean, raw = wide(self.encoder(x)).chunk(2, dim=1)
         return mean, F.softplus(raw) + LEAST_DEVIATION
 
 
@@ -206,12 +201,11 @@ class BernoulliDecoder(infogan.Generator):
     Pixels in [0, 1] are taken as probabilities. Arguments and weights are those of ``infogan.Generator``.
     """
 
-    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:  # type: ignore[override]  # x: no condition
+    _activation = staticmethod(F.relu)
+
+    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:  # type: ignore[override]  # x: not a condition
         """(B, latent) -> mean images in [-1, 1], (B, channels, size, size); given images x, log p(x|z), (B,)."""
-        for linear, norm in zip(self.linears, self.linear_norms, strict=True):
-            z = F.relu(norm(linear(z)))
-        h = self.up(z.reshape(z.shape[0], -1, self.quarter, self.quarter))
-        logits = self.last(F.relu(self.up_norm(h)))
+        logits = self._before_tanh(z)
         return torch.tanh(logits / 2) if x is None else bernoulli_log_likelihood(logits, x)
 
 
@@ -219,8 +213,8 @@ class GaussianDecoder(nn.Module):
     """The VAE's p(x|z) = N(mean(z), deviation^2 I).
 
     Args:
-        mean: the network that maps latents to means.
-        deviation: above 0. None: one number, learned with the other weights, at first 1.
+        mean: Network that maps latents to means.
+        deviation: Standard deviation, above 0. ``None``: one number, learned with the other weights, at first 1.
     """
 
     log_deviation: Tensor
@@ -248,14 +242,14 @@ def bernoulli_log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
     derivative t - p, however sure the decoder is.
 
     Args:
-        logits: (B, C, H, W).
-        x: images in [-1, 1], (B, C, H, W).
+        logits: Logits of the pixels, (B, C, H, W).
+        x: Images in [-1, 1], (B, C, H, W).
 
     Returns:
-        (B,), in float32, at most 0.
+        Log-likelihoods, (B,), in float32, at most 0.
     """
     _check_same(logits, x)
-    logits, target = _wide(logits), (_wide(x) + 1) / 2
+    logits, target = wide(logits), (wide(x) + 1) / 2
     return -torch.flatten(F.binary_cross_entropy_with_logits(logits, target, reduction="none"), 1).sum(1)
 
 
@@ -263,63 +257,59 @@ def gaussian_log_likelihood(mean: Tensor, log_deviation: Tensor, x: Tensor) -> T
     """Eq. 12, Kingma and Welling 2014 (arXiv:1312.6114), Appendix C.2, with one deviation: log N(x; mean, s^2 I).
 
     Args:
-        mean: (B, ...).
-        log_deviation: log s, a scalar.
-        x: (B, ...).
+        mean: Means, (B, ...).
+        log_deviation: Logarithm of the standard deviation s, a scalar.
+        x: Samples, (B, ...).
 
     Returns:
-        (B,), in float32: the sum over a sample's numbers of -((x - mean) / s)^2 / 2 - log s - log(2 pi) / 2.
+        Log-likelihoods, (B,), in float32: the sum over a sample's numbers of -((x - mean) / s)^2 / 2 - log s -
+        log(2 pi) / 2.
     """
     scaled = _difference(mean, x) * torch.exp(-log_deviation)
     return -torch.flatten(scaled.square() / 2 + log_deviation + math.log(2 * math.pi) / 2, 1).sum(1)
 
 
-def ebgan_pair(shape: Sequence[int], latent: int, width: int, kernel: int, code: int) -> dict[str, nn.Module]:
+def ebgan_pair(shape: Sequence[int], latent: int, width: int, kernel: int, code: int) -> Pair:
     """EBGAN's players: a DCGAN generator, and DCGAN's networks back to back as critic. On points, MLPs."""
     if len(shape) == 1:
         return _points_pair(shape, latent, code, F.relu, squared_error)
     channels, size, _ = shape
-    encoder = Encoder(dcgan.Critic(width, size, channels, kernel), code, init=normal(0.02))
+    encoder = Encoder(dcgan.Critic(width, size, channels, kernel), code, init=dcgan_init)
     decoder = dcgan.Generator(code, width, size, channels, kernel)
-    return {"G": dcgan.Generator(latent, width, size, channels, kernel), "D": Autoencoder(encoder, decoder)}
+    return dcgan.Generator(latent, width, size, channels, kernel), Autoencoder(encoder, decoder)
 
 
-def began_pair(shape: Sequence[int], latent: int, width: int) -> dict[str, nn.Module]:
+def began_pair(shape: Sequence[int], latent: int, width: int) -> Pair:
     """BEGAN's players: a decoder as generator, an encoder with another decoder as critic. On points, MLPs with ELU."""
     if len(shape) == 1:
         return _points_pair(shape, latent, latent, F.elu, absolute_error)
     channels, size, _ = shape
     generator, decoder = (EluDecoder(latent, width, size, channels) for _ in range(2))
-    return {"G": generator, "D": Autoencoder(EluEncoder(latent, width, size, channels), decoder, absolute_error)}
+    return generator, Autoencoder(EluEncoder(latent, width, size, channels), decoder, absolute_error)
 
 
-def vae_pair(shape: Sequence[int], latent: int, width: int, deviation: float | None) -> dict[str, nn.Module]:
-    """The VAE's encoder E and decoder G: InfoGAN's networks and Bernoulli pixels. On points, Gaussian MLPs."""
+def vae_pair(
+    shape: Sequence[int], latent: int, width: int, deviation: float | None
+) -> tuple[GaussianEncoder, nn.Module]:
+    """The VAE's encoder and decoder, (E, G): InfoGAN's networks and Bernoulli pixels. On points, Gaussian MLPs."""
     if len(shape) == 1:
         mean = mlp.Generator(latent, POINTS, shape)
-        return {"E": GaussianEncoder(mlp.Critic(shape, POINTS), latent), "G": GaussianDecoder(mean, deviation)}
+        return GaussianEncoder(mlp.Critic(shape, POINTS), latent), GaussianDecoder(mean, deviation)
     channels, size, _ = shape
     # The study's batch norm follows the data with decay 0.999, too slowly for runs of fewer than some thousand steps.
-    encoder = GaussianEncoder(infogan.Critic(width, size, channels, norm=BatchNorm), latent, init=normal(0.02))
-    return {"E": encoder, "G": BernoulliDecoder(latent, width, size, channels, norm=BatchNorm)}
+    encoder = GaussianEncoder(infogan.Critic(width, size, channels, norm=BatchNorm), latent, init=dcgan_init)
+    return encoder, BernoulliDecoder(latent, width, size, channels, norm=BatchNorm)
 
 
-def _points_pair(
-    shape: Sequence[int], latent: int, code: int, activation: Activation, energy: Energy
-) -> dict[str, nn.Module]:
+def _points_pair(shape: Sequence[int], latent: int, code: int, activation: Activation, energy: Energy) -> Pair:
     encoder = Encoder(mlp.Critic(shape, POINTS, activation=activation), code)
     generator, decoder = (mlp.Generator(n, POINTS, shape, activation=activation) for n in (latent, code))
-    return {"G": generator, "D": Autoencoder(encoder, decoder, energy)}
-
-
-def _wide(x: Tensor) -> Tensor:
-    """In float32 at least: bfloat16 is too coarse for a sum over pixels."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return generator, Autoencoder(encoder, decoder, energy)
 
 
 def _difference(reconstruction: Tensor, x: Tensor) -> Tensor:
     _check_same(reconstruction, x)
-    return _wide(reconstruction) - _wide(x)
+    return wide(reconstruction) - wide(x)
 
 
 def _per_sample_mean(values: Tensor) -> Tensor:

@@ -9,33 +9,35 @@ of 50,244,484. Here it ends in three.)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, keep, one_for_each, orthogonal
+from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, keep, orthogonal
+from zerosum.networks.critic import BaseCritic
 from zerosum.networks.layers import BatchNorm, UpConv, halve, upsample
-from zerosum.networks.layers.attention import SelfAttention, attend_at
-from zerosum.networks.layers.recompute import Run, directly
-from zerosum.networks.plans import sum_pool
-from zerosum.networks.residual import Conv3, conv1, conv3
+from zerosum.networks.layers.recompute import Caller, directly
+from zerosum.networks.plans import plan_for, sum_pool
+from zerosum.networks.residual import Conv3, Stages, attentions, conv1, conv3, linear
 
 BOTTOM = 4  # pixels a side of the smallest feature map
 SQUEEZE = 4  # channels outside a bottleneck / inside
 WIDTH = 128  # as published
 
 
-class Plan(NamedTuple):
-    """Channels in units of ``width``.
+@dataclass(frozen=True, kw_only=True)
+class DeepPlan:
+    """The layout for one image size; channels are in units of ``width``.
 
     Attributes:
-        generator: of the smallest feature map and after each doubling.
-        critic: of the first layer and after each pair of blocks.
-        downs: how many of the critic's pairs halve the size.
+        generator: Channels of the smallest feature map and after each doubling.
+        critic: Channels after the first layer and after each pair of blocks.
+        downs: Number of the critic's pairs that halve the size; the others follow.
     """
 
     generator: tuple[int, ...]
@@ -43,14 +45,14 @@ class Plan(NamedTuple):
     downs: int
 
 
-# 512 is published for the generator; its critic continues the pattern of the others.
-PLANS: Mapping[int, Plan] = MappingProxyType(
+# For 512 pixels only the generator is published; the critic continues the pattern of the others.
+PLANS: Mapping[int, DeepPlan] = MappingProxyType(
     {
-        32: Plan((4, 4, 4, 4), (4, 4, 4, 4), 2),
-        64: Plan((16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-        128: Plan((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
-        256: Plan((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
-        512: Plan((16, 16, 8, 8, 4, 2, 1, 1), (1, 1, 2, 4, 8, 8, 16, 16), 7),
+        32: DeepPlan(generator=(4, 4, 4, 4), critic=(4, 4, 4, 4), downs=2),
+        64: DeepPlan(generator=(16, 16, 8, 4, 2), critic=(1, 2, 4, 8, 16), downs=4),
+        128: DeepPlan(generator=(16, 16, 8, 4, 2, 1), critic=(1, 2, 4, 8, 16, 16), downs=5),
+        256: DeepPlan(generator=(16, 16, 8, 8, 4, 2, 1), critic=(1, 2, 4, 8, 8, 16, 16), downs=6),
+        512: DeepPlan(generator=(16, 16, 8, 8, 4, 2, 1, 1), critic=(1, 1, 2, 4, 8, 8, 16, 16), downs=7),
     }
 )
 
@@ -58,7 +60,7 @@ PLANS: Mapping[int, Plan] = MappingProxyType(
 class UpBottleneck(nn.Module):
     """norm-ReLU-conv1x1, norm-ReLU-(upsample)-conv3x3, norm-ReLU-conv3x3, norm-ReLU-conv1x1, plus the input.
 
-    Of the input only the first ``outputs`` channels are added. (B, C, H, W) -> (B, C', H, W), or twice the size.
+    Of the input only the first ``outputs`` channels are added.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm, wrap: Wrap, init: Init, *, up: bool) -> None:
@@ -76,7 +78,7 @@ class UpBottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor, *condition: Tensor) -> Tensor:
-        """``condition`` is what conditional normalisation takes."""
+        """(B, C, H, W) -> (B, C', H, W), or twice the size; ``condition`` is what conditional normalisation takes."""
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(F.relu(norm(h, *condition)))
@@ -115,17 +117,17 @@ class DownBottleneck(nn.Module):
 class Generator(nn.Module):
     """z -> linear -> for each size a bottleneck that keeps it and one that doubles it -> norm-ReLU-conv3x3-tanh.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        latent: dimension of the input: with the label's embedding, where there is one.
-        width: the unit of channels; ``None`` for the published 128. A multiple of 4 at least.
-        size: pixels a side: 32, 64, 128, 256 or 512.
-        channels: of the image.
-        norm: channels -> normalisation layer of a block, such as ``partial(VectorBatchNorm, inputs=256)``.
-        last_norm: channels -> the normalisation layer after the blocks; ``None`` for ``norm``.
-        wrap: applied to each convolution and the linear layer (``spectral_norm``).
-        attention: pixels a side at which to attend.
-        init: sets the weights of one layer.
-        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
+        latent: Dimension of the input: with the label's embedding, where there is one.
+        width: Unit of channels, a multiple of 4; ``None`` for the published 128.
+        size: Pixels a side: 32, 64, 128, 256 or 512.
+        norm: Function from a number of channels to a normalisation layer of a block, such as
+            ``partial(VectorBatchNorm, inputs=256)``.
+        last_norm: Likewise for the layer after the blocks; ``None`` for ``norm``.
+        attention: Pixels a side at which to attend.
+        run: How blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -140,14 +142,12 @@ class Generator(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = orthogonal,
-        run: Run = directly,
+        run: Caller = directly,
     ) -> None:
         super().__init__()
         check_positive(latent=latent, channels=channels)
-        widths = [_width(width) * k for k in _plan(size).generator]
-        first = nn.Linear(latent, widths[0] * BOTTOM**2)
-        init(first, 1.0)
-        self.first = wrap(first)
+        widths = [_width(width) * k for k in plan_for(PLANS, size).generator]
+        self.first = wrap(linear(latent, widths[0] * BOTTOM**2, init))
         self.pairs = nn.ModuleList(
             nn.ModuleList(
                 [UpBottleneck(i, i, norm, wrap, init, up=False), UpBottleneck(i, o, norm, wrap, init, up=True)]
@@ -155,9 +155,8 @@ class Generator(nn.Module):
             for i, o in pairwise(widths)
         )
         outputs = [(BOTTOM * 2**k, w) for k, w in enumerate(widths[1:], 1)]
-        self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
-        pairs = [[run(block) for block in cast(nn.ModuleList, pair)] for pair in self.pairs]
-        self._calls = [(*pair, run(attend)) for pair, attend in zip(pairs, self.attention, strict=True)]
+        self.attention = attentions(attention, outputs, wrap, init)
+        self._stages = Stages(cast(Sequence[nn.ModuleList], self.pairs), self.attention, run)
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, 1.0))
 
@@ -167,23 +166,19 @@ class Generator(nn.Module):
         ``condition`` goes to conditional normalisation: one tensor for all pairs of blocks, or one for each.
         """
         h = self.first(z).reshape(z.shape[0], -1, BOTTOM, BOTTOM)
-        conditions = one_for_each(condition, len(self.pairs))
-        for (keep_size, double, attend), given in zip(self._calls, conditions, strict=True):
-            h = attend(double(keep_size(h, *given), *given))
-        return torch.tanh(self.last(F.relu(self.norm(h))))
+        return torch.tanh(self.last(F.relu(self.norm(self._stages(h, condition)))))
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """conv3x3 -> for each size a bottleneck that halves it and one that keeps it -> ReLU -> sum pool -> linear.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        width: the unit of channels; ``None`` for the published 128. A multiple of 4 at least.
-        size: pixels a side: 32, 64, 128, 256 or 512.
-        channels: of the image.
-        wrap: applied to each convolution and the linear layer (``spectral_norm``).
-        attention: pixels a side at which to attend.
-        init: sets the weights of one layer.
-        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
+        width: Unit of channels, a multiple of 4; ``None`` for the published 128.
+        size: Pixels a side: 32, 64, 128, 256 or 512.
+        attention: Pixels a side at which to attend.
+        run: How blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -195,11 +190,11 @@ class Critic(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = orthogonal,
-        run: Run = directly,
+        run: Caller = directly,
     ) -> None:
         super().__init__()
         check_positive(channels=channels)
-        plan = _plan(size)
+        plan = plan_for(PLANS, size)
         widths = [_width(width) * k for k in plan.critic]
         self.first = wrap(conv3(channels, widths[0], init, 1.0))
         pairs, outputs = [], []
@@ -210,24 +205,13 @@ class Critic(nn.Module):
             pairs.append(nn.Sequential(halving, DownBottleneck(o, o, wrap, init, down=False)))
             outputs.append((size, o))
         self.pairs = nn.ModuleList(pairs)
-        self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
-        calls = [[run(block) for block in pair] for pair in pairs]
-        self._calls = [(*pair, run(attend)) for pair, attend in zip(calls, self.attention, strict=True)]
-        head = nn.Linear(widths[-1], 1)
-        init(head, 1.0)
-        self.last = wrap(head)
+        self.attention = attentions(attention, outputs, wrap, init)
+        self._stages = Stages(pairs, self.attention, run)
+        self.last = wrap(linear(widths[-1], 1, init))
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), summed over positions."""
-        h = self.first(x)
-        for halve_size, keep_size, attend in self._calls:
-            h = attend(keep_size(halve_size(h)))
-        return sum_pool(F.relu(h))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> logits (B,)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits.squeeze(1)
+        return sum_pool(F.relu(self._stages(self.first(x))))
 
 
 def _width(width: int | None) -> int:
@@ -235,9 +219,3 @@ def _width(width: int | None) -> int:
     if chosen < SQUEEZE or chosen % SQUEEZE:
         raise ValueError(f"width={chosen}: must be a multiple of {SQUEEZE}, into which bottlenecks squeeze channels")
     return chosen
-
-
-def _plan(size: int) -> Plan:
-    if size not in PLANS:
-        raise ValueError(f"size={size}: there are layouts for {', '.join(map(str, PLANS))} (resize the images)")
-    return PLANS[size]

@@ -1,10 +1,11 @@
-"""What the networks share: types of their arguments, checks of them, initial weights."""
+"""What the networks share: types of their arguments, checks of them, initial weights, small functions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.networks.layers import BatchNorm
@@ -14,10 +15,25 @@ Norm = Callable[[int], nn.Module]  # channels -> layer
 Wrap = Callable[[nn.Module], nn.Module]  # an initialised linear or convolution layer -> what stands in its place
 Init = Callable[[nn.Module, float], None]  # (layer, gain): sets the weights in place
 
+SLOPE = 0.2  # of the leaky ReLU, in all networks that have one
+
 
 def keep(layer: nn.Module) -> nn.Module:
     """The layer as it is: the ``wrap`` that does nothing."""
     return layer
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def grey_as_channels_last(x: Tensor) -> Tensor:
+    """Grey images with strides that say channels_last; others as they are.
+
+    With one channel the same memory is both layouts, and convolutions would take the slow one.
+    """
+    return x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2) if x.shape[1] == 1 else x
 
 
 def parameter_count(module: nn.Module) -> int:
@@ -56,6 +72,9 @@ def normal(std: float) -> Init:
     return init
 
 
+dcgan_init = normal(0.02)  # DCGAN's, and that of most networks after it
+
+
 def glorot_uniform(layer: nn.Module, gain: float) -> None:
     """Eq. 16, Glorot and Bengio 2010: weights U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)), biases 0.
 
@@ -74,11 +93,6 @@ def he_normal(layer: nn.Module, gain: float) -> None:
         _zero_bias(layer)
 
 
-def _zero_bias(layer: nn.Module) -> None:
-    if isinstance(bias := getattr(layer, "bias", None), Tensor):
-        nn.init.zeros_(bias)
-
-
 def orthogonal(layer: nn.Module, gain: float) -> None:
     """Section 3.1, Brock et al. 2019 (arXiv:1809.11096), after Saxe et al. 2014: orthogonal weights, biases 0.
 
@@ -90,6 +104,11 @@ def orthogonal(layer: nn.Module, gain: float) -> None:
         _zero_bias(layer)
 
 
+def _zero_bias(layer: nn.Module) -> None:
+    if isinstance(bias := getattr(layer, "bias", None), Tensor):
+        nn.init.zeros_(bias)
+
+
 Conditions = Tensor | Sequence[Tensor] | None  # what conditional layers see: nothing, one for all, one for each
 
 
@@ -97,7 +116,7 @@ def one_for_each(condition: Conditions, layers: int) -> Sequence[tuple[Tensor, .
     """What each of so many conditional layers gets as further arguments: () where there is no condition.
 
     Raises:
-        ValueError: as many conditions were given as there are no layers.
+        ValueError: There are not as many conditions as layers.
     """
     if condition is None:
         return [()] * layers

@@ -1,4 +1,5 @@
-"""Completion of images: an encoder and decoder with skip connections, as in Ronneberger et al. 2015, arXiv:1505.04597.
+"""A generator that completes images: an encoder and decoder with skip connections, as in Ronneberger et al. 2015,
+arXiv:1505.04597.
 
 Otherwise laid out as DCGAN's networks: convolutions of stride 2 down to 4x4 and up again.
 """
@@ -9,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Init, Norm, check_positive, halvings, normal
+from zerosum.networks.common import Init, Norm, check_positive, dcgan_init, leaky_relu
+from zerosum.networks.dcgan import BOTTOM, doubling_convs, halving_convs, hidden_widths
 from zerosum.networks.layers import BatchNorm
-
-BOTTOM = 4  # pixels a side of the smallest feature map
 
 
 class Generator(nn.Module):
@@ -22,14 +22,11 @@ class Generator(nn.Module):
     From z come as many 4x4 maps as y has become. Up go transposed convolutions of stride 2, each reading ReLU of what
     was made so far, normalised, beside the encoder's maps of the same size; then tanh.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        known: which pixels are given, bool (size, size); size is 16, 32, 64, 128 or 256.
-        latent: dimension of z.
-        width: channels of the encoder's first layer.
-        channels: of the image.
-        kernel: of the convolutions.
-        norm: channels -> normalisation layer.
-        init: sets the weights of one layer.
+        known: Pixels that are given, bool (size, size); size is 16, 32, 64, 128 or 256.
+        width: Channels of the encoder's first layer.
     """
 
     known: Tensor
@@ -43,7 +40,7 @@ class Generator(nn.Module):
         kernel: int = 4,
         *,
         norm: Norm = BatchNorm,
-        init: Init = normal(0.02),  # noqa: B008 (a pure function)
+        init: Init = dcgan_init,
     ) -> None:
         super().__init__()
         check_positive(latent=latent, width=width, channels=channels)
@@ -52,21 +49,13 @@ class Generator(nn.Module):
                 f"known is {known.dtype} {tuple(known.shape)}: must be bool (size, size), and false somewhere, "
                 "or there is nothing to complete"
             )
-        if kernel < 3:
-            raise ValueError(f"kernel={kernel}: must be at least 3")
-        widths = [width * 2**k for k in range(halvings(known.shape[0], smallest=16, largest=256))]
+        widths = hidden_widths(width, known.shape[0])
         self.register_buffer("known", known.clone())
-        pad, extra = (kernel - 1) // 2, kernel % 2
-        self.down = nn.ModuleList(
-            nn.Conv2d(i, o, kernel, 2, pad, bias=False) for i, o in zip([channels, *widths], widths, strict=False)
-        )
+        self.down = nn.ModuleList(halving_convs([channels, *widths], kernel))
         self.down_norms = nn.ModuleList([nn.Identity(), *(norm(w) for w in widths[1:])])
         self.first = nn.Linear(latent, widths[-1] * BOTTOM**2, bias=False)
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(2 * i, o, kernel, 2, pad, extra, bias=False)
-            for i, o in zip(reversed(widths), [*reversed(widths[:-1]), channels], strict=True)
-        )
-        self.up_norms = nn.ModuleList(norm(w) for w in reversed(widths))
+        self.up = nn.ModuleList(doubling_convs([*widths[::-1], channels], kernel, skips=True))
+        self.up_norms = nn.ModuleList(norm(w) for w in widths[::-1])
         for layer in (*self.down, *self.down_norms, self.first, *self.up, *self.up_norms):
             init(layer, 1.0)
 
@@ -75,7 +64,7 @@ class Generator(nn.Module):
         h = torch.where(self.known, y, 0.0)
         encoded = []
         for conv, norm in zip(self.down, self.down_norms, strict=True):
-            h = F.leaky_relu(norm(conv(h)), 0.2)
+            h = leaky_relu(norm(conv(h)))
             encoded.append(h)
         h = self.first(z).reshape(z.shape[0], -1, BOTTOM, BOTTOM)
         for conv, norm, skip in zip(self.up, self.up_norms, reversed(encoded), strict=True):

@@ -7,7 +7,8 @@ bias=True``, ``latent=128``. Convolutions and linear layers have no bias otherwi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,14 @@ from zerosum.networks.common import (
     Norm,
     Wrap,
     check_positive,
+    dcgan_init,
+    grey_as_channels_last,
     halvings,
     keep,
-    normal,
+    leaky_relu,
     one_for_each,
 )
+from zerosum.networks.critic import BaseCritic
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.dropout import Dropout
 
@@ -35,15 +39,12 @@ class Generator(nn.Module):
 
     Each layer but the last is followed by ``norm`` and ReLU.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        latent: dimension of z.
-        width: channels of the last hidden layer.
-        size: pixels a side: 16, 32, 64, 128 or 256.
-        channels: of the image.
-        kernel: of the transposed convolutions.
-        norm: channels -> normalisation layer.
-        bias: give convolutions and linear layers a bias?
-        init: sets the weights of one layer.
+        width: Channels of the last hidden layer.
+        size: Pixels a side: 16, 32, 64, 128 or 256.
+        bias: Whether convolutions and linear layers have a bias.
     """
 
     def __init__(
@@ -56,18 +57,14 @@ class Generator(nn.Module):
         *,
         norm: Norm = BatchNorm,
         bias: bool = False,
-        init: Init = normal(0.02),  # noqa: B008 (a pure function)
+        init: Init = dcgan_init,
     ) -> None:
         super().__init__()
         check_positive(latent=latent, width=width, channels=channels)
-        pad, stages = _padding(kernel), halvings(size, smallest=16, largest=256)
-        widths = [width * 2**k for k in reversed(range(stages))]
+        widths = hidden_widths(width, size)[::-1]
         self.first = nn.Linear(latent, widths[0] * BOTTOM**2, bias=bias)
         self.norms = nn.ModuleList(norm(w) for w in widths)
-        self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(i, o, kernel, 2, pad.inner, pad.output, bias=bias)
-            for i, o in zip(widths, [*widths[1:], channels], strict=True)
-        )
+        self.convs = nn.ModuleList(doubling_convs([*widths, channels], kernel, bias=bias))
         for layer in (self.first, *self.norms, *self.convs):
             init(layer, 1.0)
 
@@ -83,21 +80,18 @@ class Generator(nn.Module):
         return torch.tanh(h)
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """Convolutions of stride 2, doubling the channels while halving the size down to 4x4 -> linear.
 
     Each convolution is followed by ``norm`` (not the first) and leaky ReLU of slope 0.2.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        width: channels of the first layer.
-        size: pixels a side: 16, 32, 64, 128 or 256.
-        channels: of the image.
-        kernel: of the convolutions.
-        norm: channels -> normalisation layer: ``BatchNorm``, ``LayerNorm`` for WGAN-GP, ``nn.Identity`` for none.
-        wrap: applied to each convolution and the linear layer (``spectral_norm``).
-        bias: give convolutions and the linear layer a bias?
-        dropout: after each activation, how likely a unit is dropped (CT-GAN: 0.5).
-        init: sets the weights of one layer.
+        width: Channels of the first layer.
+        size: Pixels a side: 16, 32, 64, 128 or 256.
+        bias: Whether convolutions and the linear layer have a bias.
+        dropout: Probability that a unit is dropped, after each activation (CT-GAN: 0.5).
     """
 
     def __init__(
@@ -111,15 +105,12 @@ class Critic(nn.Module):
         wrap: Wrap = keep,
         bias: bool = False,
         dropout: float = 0.0,
-        init: Init = normal(0.02),  # noqa: B008 (a pure function)
+        init: Init = dcgan_init,
     ) -> None:
         super().__init__()
         check_positive(width=width, channels=channels)
-        pad, stages = _padding(kernel), halvings(size, smallest=16, largest=256)
-        widths = [width * 2**k for k in range(stages)]
-        convs = [
-            nn.Conv2d(i, o, kernel, 2, pad.inner, bias=bias) for i, o in zip([channels, *widths], widths, strict=False)
-        ]
+        widths = hidden_widths(width, size)
+        convs = halving_convs([channels, *widths], kernel, bias=bias)
         norms = [norm(w) for w in widths[1:]]
         last = nn.Linear(widths[-1] * BOTTOM**2, 1, bias=bias)
         for layer in (*convs, *norms, last):
@@ -132,26 +123,52 @@ class Critic(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, 16 times the last layer's channels)."""
-        if x.shape[1] == 1:
-            # Grey images fit both layouts, and convolutions would take the slow one: these strides say channels_last.
-            x = x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
+        h = grey_as_channels_last(x)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = self.drop(F.leaky_relu(norm(conv(x)), 0.2))
-        return torch.flatten(x, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> logits (B,)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits.squeeze(1)
+            h = self.drop(leaky_relu(norm(conv(h))))
+        return torch.flatten(h, 1)
 
 
-class _Padding(NamedTuple):
-    inner: int
-    output: int
+def hidden_widths(width: int, size: int) -> list[int]:
+    """Channels of the feature maps from half the size down to 4x4: ``width``, and twice as many after each halving.
+
+    Raises:
+        ValueError: The size is not a power of two from 16 to 256.
+    """
+    return [width * 2**k for k in range(halvings(size, smallest=16, largest=256))]
 
 
-def _padding(kernel: int) -> _Padding:
-    """What makes a convolution of stride 2 halve the size exactly, and the transposed one double it."""
+def halving_convs(widths: Sequence[int], kernel: int, *, bias: bool = False) -> list[nn.Conv2d]:
+    """Convolutions of stride 2 that halve the size exactly, from each number of channels to the next.
+
+    Raises:
+        ValueError: The kernel is smaller than 3.
+    """
+    pad, _ = _padding(kernel)
+    return [nn.Conv2d(i, o, kernel, 2, pad, bias=bias) for i, o in pairwise(widths)]
+
+
+def doubling_convs(
+    widths: Sequence[int], kernel: int, *, bias: bool = False, skips: bool = False
+) -> list[nn.ConvTranspose2d]:
+    """Transposed convolutions of stride 2 that double the size exactly, from each number of channels to the next.
+
+    Args:
+        widths: Numbers of channels.
+        kernel: Side of the kernels, in pixels.
+        bias: Whether they have a bias.
+        skips: Whether each also reads an encoder's maps, as many as its own.
+
+    Raises:
+        ValueError: The kernel is smaller than 3.
+    """
+    pad, extra = _padding(kernel)
+    inputs = 2 if skips else 1
+    return [nn.ConvTranspose2d(inputs * i, o, kernel, 2, pad, extra, bias=bias) for i, o in pairwise(widths)]
+
+
+def _padding(kernel: int) -> tuple[int, int]:
+    """(padding, output padding): with them a stride of 2 halves the size exactly, and a transposed one doubles it."""
     if kernel < 3:
         raise ValueError(f"kernel={kernel}: must be at least 3 (published: 4 and 5)")
-    return _Padding((kernel - 1) // 2, kernel % 2)
+    return (kernel - 1) // 2, kernel % 2

@@ -9,21 +9,25 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, keep, normal, one_for_each
+from zerosum.networks.common import (
+    Activation,
+    Conditions,
+    Init,
+    Norm,
+    Wrap,
+    check_positive,
+    dcgan_init,
+    keep,
+    leaky_relu,
+    one_for_each,
+)
+from zerosum.networks.critic import BaseCritic
 from zerosum.networks.layers import BatchNorm
 
-study_norm = partial(
-    BatchNorm, eps=1e-3, momentum=1e-3
-)  # the study's constants; TensorFlow writes momentum as decay .999
-
-
-def _quarter(size: int) -> int:
-    if size < 8 or size % 4:
-        raise ValueError(f"size={size}: must be a multiple of 4, at least 8 (the study uses 28, 32 and 64)")
-    return size // 4
+# The study's constants; TensorFlow writes this momentum as a decay of 0.999.
+study_norm = partial(BatchNorm, eps=1e-3, momentum=1e-3)
 
 
 class Generator(nn.Module):
@@ -32,14 +36,14 @@ class Generator(nn.Module):
     Each layer but the last is followed by ``norm`` and leaky ReLU of slope 0.2. The two linear layers are normalised
     per unit.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        latent: dimension of z.
-        width: channels of the last hidden layer (64 in the paper); the others scale with it.
-        size: pixels a side, a multiple of 4.
-        channels: of the image.
-        norm: features -> normalisation layer.
-        init: sets the weights of one layer.
+        width: Channels of the last hidden layer (64 in the paper); the others scale with it.
+        size: Pixels a side, a multiple of 4.
     """
+
+    _activation: Activation = staticmethod(leaky_relu)
 
     def __init__(
         self,
@@ -49,7 +53,7 @@ class Generator(nn.Module):
         channels: int = 3,
         *,
         norm: Norm = study_norm,
-        init: Init = normal(0.02),  # noqa: B008 (a pure function)
+        init: Init = dcgan_init,
     ) -> None:
         super().__init__()
         check_positive(latent=latent, width=width, channels=channels)
@@ -67,23 +71,27 @@ class Generator(nn.Module):
 
         ``condition`` goes to conditional normalisation: one tensor for all three layers, or a sequence of three.
         """
+        return torch.tanh(self._before_tanh(z, condition))
+
+    def _before_tanh(self, z: Tensor, condition: Conditions = None) -> Tensor:
         *conditions, last = one_for_each(condition, 3)
         for linear, norm, given in zip(self.linears, self.linear_norms, conditions, strict=True):
-            z = F.leaky_relu(norm(linear(z), *given), 0.2)
+            z = self._activation(norm(linear(z), *given))
         h = self.up(z.reshape(z.shape[0], -1, self.quarter, self.quarter))
-        return torch.tanh(self.last(F.leaky_relu(self.up_norm(h, *last), 0.2)))
+        out: Tensor = self.last(self._activation(self.up_norm(h, *last)))
+        return out
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """4x4 convolutions of stride 2 to 64 and 128 channels -> 1024 -> one logit; leaky ReLU of slope 0.2.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        width: channels of the first layer (64 in the paper); the others scale with it.
-        size: pixels a side, a multiple of 4.
-        channels: of the image.
-        norm: features -> normalisation layer, after the second convolution and the first linear layer.
-        wrap: applied to each linear or convolution layer.
-        init: sets the weights of one layer.
+        width: Channels of the first layer (64 in the paper); the others scale with it.
+        size: Pixels a side, a multiple of 4.
+        norm: Function from a number of features to the normalisation layer that follows the second convolution, and
+            the first linear layer.
     """
 
     def __init__(
@@ -94,7 +102,7 @@ class Critic(nn.Module):
         *,
         norm: Norm = study_norm,
         wrap: Wrap = keep,
-        init: Init = normal(0.02),  # noqa: B008 (a pure function)
+        init: Init = dcgan_init,
     ) -> None:
         super().__init__()
         check_positive(width=width, channels=channels)
@@ -108,11 +116,12 @@ class Critic(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, 16 width)."""
-        h = self.convs[1](F.leaky_relu(self.convs[0](x), 0.2))
-        h = F.leaky_relu(self.conv_norm(h), 0.2)
-        return F.leaky_relu(self.linear_norm(self.linear(torch.flatten(h, 1))), 0.2)
+        h = self.convs[1](leaky_relu(self.convs[0](x)))
+        h = leaky_relu(self.conv_norm(h))
+        return leaky_relu(self.linear_norm(self.linear(torch.flatten(h, 1))))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> logits (B,)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits.squeeze(1)
+
+def _quarter(size: int) -> int:
+    if size < 8 or size % 4:
+        raise ValueError(f"size={size}: must be a multiple of 4, at least 8 (the study uses 28, 32 and 64)")
+    return size // 4

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.networks.common import Activation, Wrap, check_positive, keep
+from zerosum.networks.critic import BaseCritic
 
 
 class Generator(nn.Module):
@@ -19,11 +20,11 @@ class Generator(nn.Module):
     ``shape`` and ``torch.tanh`` as ``output``.
 
     Args:
-        latent: dimension of z.
-        hidden: widths of the hidden layers.
-        shape: of one sample.
-        activation: after each hidden layer.
-        output: after the last layer.
+        latent: Dimension of z.
+        hidden: Widths of the hidden layers.
+        shape: Shape of a sample.
+        activation: Applied after each hidden layer.
+        output: Applied after the last layer.
     """
 
     def __init__(
@@ -48,17 +49,18 @@ class Generator(nn.Module):
         return self.output(self.last(z)).reshape(-1, *self.shape)
 
 
-class Critic(nn.Module):
+class Critic(BaseCritic):
     """``shape`` -> hidden layers, each with ``activation`` -> one logit.
 
     The defaults are WGAN-GP's toy critic (2-512-512-512-1, 527,361 parameters).
 
     Args:
-        shape: of one sample.
-        hidden: widths of the hidden layers.
-        activation: after each hidden layer.
-        layer: (inputs, outputs) -> hidden layer; ``Maxout``, with ``nn.Identity()`` as activation, for maxout.
-        wrap: applied to each layer (``spectral_norm``).
+        shape: Shape of a sample.
+        hidden: Widths of the hidden layers.
+        activation: Applied after each hidden layer.
+        layer: Function from (inputs, outputs) to a hidden layer; ``Maxout``, with ``nn.Identity()`` as activation, for
+            maxout.
+        wrap: Applied to each layer (``spectral_norm``).
     """
 
     def __init__(
@@ -83,11 +85,6 @@ class Critic(nn.Module):
         for layer in self.layers:
             h = self.activation(layer(h))
         return h
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, *shape) -> logits (B,)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits.squeeze(1)
 
 
 def _pairs(first: int, hidden: Sequence[int]) -> list[tuple[int, int]]:

@@ -7,18 +7,20 @@ packs repeat themselves. The critic is any network whose input is m times as lar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from zerosum.networks.common import check_positive
+from zerosum.networks.critic import BaseCritic, Judgement
 
 
 def pack(x: Tensor, m: int) -> Tensor:
     """Each m consecutive samples joined along the first dimension of a sample.
 
     Args:
-        x: images (B, C, H, W), or points (B, F).
-        m: degree of packing; B must be divisible by it.
+        x: Images (B, C, H, W), or points (B, F).
+        m: Degree of packing, by which B is divisible.
 
     Returns:
         (B / m, m C, H, W) or (B / m, m F): sample ``i m + j`` is part ``j`` of pack ``i``.
@@ -35,20 +37,21 @@ def packed_shape(shape: Sequence[int], m: int) -> tuple[int, ...]:
     return (m * shape[0], *shape[1:])
 
 
-class Packed(nn.Module):
+class Packed(BaseCritic):
     """``critic`` on packs of m: (B, ...) -> logits (B / m,).
 
     Args:
-        critic: takes packs, of :func:`packed_shape`.
-        m: samples in a pack.
+        critic: Takes packs, of :func:`packed_shape`.
+        m: Samples in a pack.
     """
 
     def __init__(self, critic: nn.Module, m: int) -> None:
         super().__init__()
         check_positive(m=m)
-        self.critic, self.m = critic, m
+        self.critic: Any = critic
+        self.m = m
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, ...) -> logits (B / m,)."""
-        logits: Tensor = self.critic(pack(x, self.m))
-        return logits
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """(B, ...) -> logits (B / m,) and features (B / m, F)."""
+        judged: Judgement = self.critic.judge(pack(x, self.m))
+        return judged

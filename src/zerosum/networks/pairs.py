@@ -1,32 +1,73 @@
-"""A generator and a critic that fit the data: what most recipes start from."""
+"""A generator and a critic that fit the data, (G, D): what most recipes start from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 
 from zerosum.networks import dcgan, mlp, resnet
 from zerosum.networks.common import Norm, Wrap, he_normal, keep
-from zerosum.networks.layers import BatchNorm, LayerNorm
+from zerosum.networks.layers import BatchNorm, LayerNorm, Maxout
+
+Pair = tuple[nn.Module, nn.Module]  # generator, critic
 
 
-def points_pair(shape: Sequence[int], latent: int, width: int = 128, *, wrap: Wrap = keep) -> dict[str, nn.Module]:
+def points_pair(shape: Sequence[int], latent: int, width: int = 128, *, wrap: Wrap = keep) -> Pair:
     """MLPs with three hidden layers of ``width``, as in the toy experiments of WGAN-GP, where it is 512."""
     hidden = (width,) * 3
-    return {"G": mlp.Generator(latent, hidden, shape), "D": mlp.Critic(shape, hidden, wrap=wrap)}
+    return mlp.Generator(latent, hidden, shape), mlp.Critic(shape, hidden, wrap=wrap)
 
 
 def dcgan_pair(
     shape: Sequence[int], latent: int, width: int, kernel: int, *, norm: Norm = BatchNorm, wrap: Wrap = keep
-) -> dict[str, nn.Module]:
-    """A DCGAN generator with batch norm, and its mirror image as critic with ``norm``, for images of ``shape``."""
+) -> Pair:
+    """A DCGAN generator with batch norm, and its mirror image as critic with ``norm``. On points, :func:`points_pair`.
+
+    Args:
+        shape: Shape of a sample: (C, H, W), or (2,).
+        latent: Dimension of z.
+        width: Channels of the generator's last hidden layer and of the critic's first; not read on points.
+        kernel: Side of the kernels, in pixels; not read on points.
+        norm: Function from a number of channels to a normalisation layer of the critic; not read on points.
+        wrap: Applied to each of the critic's layers.
+    """
+    if len(shape) == 1:
+        return points_pair(shape, latent, wrap=wrap)
     channels, size, _ = shape
     generator = dcgan.Generator(latent, width, size, channels, kernel)
-    return {"G": generator, "D": dcgan.Critic(width, size, channels, kernel, norm=norm, wrap=wrap)}
+    return generator, dcgan.Critic(width, size, channels, kernel, norm=norm, wrap=wrap)
 
 
-def wgan_gp_pair(shape: Sequence[int], latent: int, width: int | None) -> dict[str, nn.Module]:
+def penalised_pair(shape: Sequence[int], latent: int, width: int, kernel: int, penalty_weight: float) -> Pair:
+    """:func:`dcgan_pair`; under a penalty the critic has layer norm, so that the slope at a sample is its own.
+
+    Args:
+        shape: Shape of a sample: (C, H, W), or (2,).
+        latent: Dimension of z.
+        width: Channels of the generator's last hidden layer and of the critic's first; not read on points.
+        kernel: Side of the kernels, in pixels; not read on points.
+        penalty_weight: Weight of a penalty on the slope of the critic; 0 where there is none.
+    """
+    return dcgan_pair(shape, latent, width, kernel, norm=LayerNorm if penalty_weight else BatchNorm)
+
+
+def maxout_pair(shape: Sequence[int], latent: int, width: int) -> Pair:
+    """The first GAN's: a rectifier generator and a maxout critic, as in its experiments on digits. MLPs on points.
+
+    Args:
+        shape: Of a sample: (C, H, W), or (2,).
+        latent: Dimension of z.
+        width: Units of each hidden layer on points; not read on images.
+    """
+    if len(shape) == 1:
+        return points_pair(shape, latent, width)
+    generator = mlp.Generator(latent, (1200, 1200), shape, output=torch.tanh)
+    return generator, mlp.Critic(shape, (240, 240), layer=Maxout, activation=nn.Identity())
+
+
+def wgan_gp_pair(shape: Sequence[int], latent: int, width: int | None) -> Pair:
     """WGAN-GP's networks: residual at 32 and 64 pixels, DCGAN's at other sizes, MLPs on points."""
     if len(shape) == 1:
         return points_pair(shape, latent, 512 if width is None else width)
@@ -35,7 +76,7 @@ def wgan_gp_pair(shape: Sequence[int], latent: int, width: int | None) -> dict[s
         return dcgan_pair(shape, latent, 64 if width is None else width, kernel=5, norm=LayerNorm)
     norm = nn.Identity if size == 32 else LayerNorm
     plans = resnet.WGAN_GP
-    return {
-        "G": resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal),
-        "D": resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_normal),
-    }
+    return (
+        resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal),
+        resnet.Critic(width, size, channels, plans=plans, norm=norm, init=he_normal),
+    )

@@ -8,16 +8,19 @@ them are joined with them (``UpConv``, ``DownConv``), for less than half of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Init, Norm, Wrap
+from zerosum.networks.common import Conditions, Init, Norm, Wrap, one_for_each
 from zerosum.networks.layers import DownConv, UpConv, halve, upsample
+from zerosum.networks.layers.attention import SelfAttention, attend_at
+from zerosum.networks.layers.dropout import Dropout
+from zerosum.networks.layers.recompute import Caller
 
-HIDDEN_GAIN = math.sqrt(2)  # of the 3x3 convolutions inside a block, each followed by a ReLU; 1 elsewhere
+HIDDEN_GAIN = math.sqrt(2)  # of the 3x3 convolutions inside a block, which are followed by a ReLU; 1 elsewhere
 Pool = Callable[[Tensor], Tensor]
 
 
@@ -32,7 +35,7 @@ class UpBlock(nn.Module):
         self.shortcut = wrap(conv1(inputs, outputs, init))
 
     def forward(self, x: Tensor, *condition: Tensor) -> Tensor:
-        """Double the size; ``condition`` is what conditional normalisation takes."""
+        """(B, C, H, W) -> (B, C', 2H, 2W); ``condition`` is what conditional normalisation takes."""
         h: Tensor = self.conv1(F.relu(self.norm1(x, *condition)))
         h = self.conv2(F.relu(self.norm2(h, *condition)))
         return h + upsample(self.shortcut(x))
@@ -66,7 +69,7 @@ class DownBlock(nn.Module):
         self.shortcut = wrap(conv1(inputs, outputs, init)) if down or inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Halve the size, if this block does."""
+        """(B, C, H, W) -> (B, C', H/2, W/2), or without ``down`` (B, C', H, W)."""
         h = self.conv1(F.relu(self.norm1(x)))
         h = self.conv2(F.relu(self.norm2(h)))
         out: Tensor = h + self.shortcut(self.pool(x))
@@ -101,7 +104,7 @@ def conv3(
     bias: bool = True,
     kind: Callable[..., nn.Conv2d] = Conv3,
 ) -> nn.Conv2d:
-    """An initialised 3x3 convolution; ``kind``: alone, or joined with the resampling beside it."""
+    """An initialised 3x3 convolution; ``kind``: by itself, or joined with the resampling beside it."""
     conv = kind(inputs, outputs, bias=bias)
     init(conv, gain)
     return conv
@@ -112,3 +115,51 @@ def conv1(inputs: int, outputs: int, init: Init) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, 1)
     init(conv, 1.0)
     return conv
+
+
+def linear(inputs: int, outputs: int, init: Init, *, bias: bool = True) -> nn.Linear:
+    """An initialised linear layer."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    init(layer, 1.0)
+    return layer
+
+
+def attentions(sizes: Sequence[int], outputs: Sequence[tuple[int, int]], wrap: Wrap, init: Init) -> nn.ModuleList:
+    """What follows each stage: self-attention after the first one whose output has a size asked for, else nothing.
+
+    Args:
+        sizes: Pixels a side at which to attend.
+        outputs: Pairs (pixels a side, channels), after each stage.
+        wrap: Applied to each convolution (``spectral_norm``).
+        init: Function that sets the weights of one layer.
+    """
+    return attend_at(sizes, outputs, partial(SelfAttention, wrap=wrap, init=init))
+
+
+class Stages:
+    """Blocks and attention of a network, called one after the other. (Not a module: the network owns them all.)
+
+    Args:
+        stages: Blocks of each stage.
+        attention: What follows each stage.
+        run: How they are called: ``recomputed`` keeps less for the backward pass. (Dropout, which must not draw twice,
+            is called directly.)
+    """
+
+    def __init__(self, stages: Iterable[Iterable[nn.Module]], attention: nn.ModuleList, run: Caller) -> None:
+        self._calls = [
+            ([block if isinstance(block, Dropout) else run(block) for block in blocks], run(attend))
+            for blocks, attend in zip(stages, attention, strict=True)
+        ]
+
+    def __call__(self, h: Tensor, condition: Conditions = None) -> Tensor:
+        """(B, C, H, W) -> (B, C', H', W').
+
+        ``condition`` goes to conditional normalisation: one tensor for all stages, or a sequence with one for each.
+        """
+        conditions = one_for_each(condition, len(self._calls))
+        for (blocks, attend), given in zip(self._calls, conditions, strict=True):
+            for block in blocks:
+                h = block(h, *given)
+            h = attend(h)
+        return h

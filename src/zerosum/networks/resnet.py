@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, glorot_uniform, keep, one_for_each
+from zerosum.networks.common import Conditions, Init, Norm, Wrap, check_positive, glorot_uniform, keep
+from zerosum.networks.critic import BaseCritic
 from zerosum.networks.layers import BatchNorm
-from zerosum.networks.layers.attention import SelfAttention, attend_at
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.networks.layers.recompute import Run, directly
+from zerosum.networks.layers.recompute import Caller, directly
 from zerosum.networks.plans import BIGGAN, SAGAN, SNGAN, WGAN_GP, Plan, flatten, mean_pool, plan_for, sum_pool
-from zerosum.networks.residual import DownBlock, FirstBlock, Pool, UpBlock, conv3
+from zerosum.networks.residual import DownBlock, FirstBlock, Pool, Stages, UpBlock, attentions, conv3, linear
 
 __all__ = [
     "BIGGAN", "SAGAN", "SNGAN", "WGAN_GP", "Critic", "DownBlock", "FirstBlock", "Generator", "Plan", "Pool", "UpBlock",
@@ -30,19 +30,17 @@ __all__ = [
 class Generator(nn.Module):
     """z -> linear -> upsampling blocks, attention between them -> norm-ReLU-conv3x3-tanh.
 
+    Arguments that are not explained here: :mod:`zerosum.networks`.
+
     Args:
-        latent: dimension of z.
-        width: the unit of the plan's channels; ``None`` for the published one.
-        size: pixels a side, one of the plans'.
-        channels: of the image.
-        plans: the published layouts by size: ``SNGAN``, ``WGAN_GP``, ``SAGAN`` or ``BIGGAN``.
-        norm: channels -> normalisation layer of a block; conditional ones (``zerosum.conditioning``) also take what
-            ``forward`` is given for their block.
-        last_norm: channels -> the normalisation layer after the blocks, not conditional; ``None`` for ``norm``.
-        wrap: applied to each convolution and the linear layer (``spectral_norm``).
-        attention: pixels a side at which to attend, after the first block that gets there.
-        init: sets the weights of one layer.
-        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
+        width: Unit of the plan's channels; ``None`` for the published one.
+        size: Pixels a side, one of the plans'.
+        plans: Published layouts by size: ``SNGAN``, ``WGAN_GP``, ``SAGAN`` or ``BIGGAN``.
+        norm: Function from a number of channels to a normalisation layer of a block; conditional ones
+            (``zerosum.conditioning``) also take what ``forward`` is given for their block.
+        last_norm: Likewise for the layer after the blocks, which is not conditional; ``None`` for ``norm``.
+        attention: Pixels a side at which to attend, after the first block that gets there.
+        run: How blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -58,7 +56,7 @@ class Generator(nn.Module):
         wrap: Wrap = keep,
         attention: Sequence[int] = (),
         init: Init = glorot_uniform,
-        run: Run = directly,
+        run: Caller = directly,
     ) -> None:
         super().__init__()
         plan = plan_for(plans, size)
@@ -66,15 +64,13 @@ class Generator(nn.Module):
         check_positive(latent=latent, width=width, channels=channels)
         widths = [width * k for k in plan.generator]
         self.bottom = plan.bottom
-        first = nn.Linear(latent, widths[0] * plan.bottom**2)
-        init(first, 1.0)
-        self.first = wrap(first)
+        self.first = wrap(linear(latent, widths[0] * plan.bottom**2, init))
         self.blocks = nn.ModuleList(
             UpBlock(i, o, norm, wrap, init, inner_bias=plan.inner_bias) for i, o in pairwise(widths)
         )
         outputs = [(plan.bottom * 2**k, w) for k, w in enumerate(widths[1:], 1)]
-        self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
-        self._calls = [(run(block), run(attend)) for block, attend in zip(self.blocks, self.attention, strict=True)]
+        self.attention = attentions(attention, outputs, wrap, init)
+        self._stages = Stages([[block] for block in self.blocks], self.attention, run)
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, plan.output_gain))
 
@@ -84,28 +80,24 @@ class Generator(nn.Module):
         ``condition`` goes to conditional normalisation: one tensor for all blocks, or a sequence with one for each.
         """
         h = self.first(z).reshape(z.shape[0], -1, self.bottom, self.bottom)
-        conditions = one_for_each(condition, len(self.blocks))
-        for (block, attend), given in zip(self._calls, conditions, strict=True):
-            h = attend(block(h, *given))
-        return torch.tanh(self.last(F.relu(self.norm(h))))
+        return torch.tanh(self.last(F.relu(self.norm(self._stages(h, condition)))))
 
 
-class Critic(nn.Module):
-    """first layer -> residual blocks, some halving the size, attention between them -> ReLU -> pool -> linear.
+class Critic(BaseCritic):
+    """First layer -> residual blocks, some halving the size, attention between them -> ReLU -> pool -> linear.
+
+    Arguments that are not explained here: :mod:`zerosum.networks`.
 
     Args:
-        width: the unit of the plan's channels; ``None`` for the published one.
-        size: pixels a side, one of the plans'.
-        channels: of the image.
-        plans: the published layouts by size: ``SNGAN``, ``WGAN_GP``, ``SAGAN`` or ``BIGGAN``.
-        norm: channels -> normalisation layer: ``nn.Identity`` for none, or ``LayerNorm``.
-        wrap: applied to each convolution and the linear layer (``spectral_norm``).
-        pool: (B, C, H, W) -> (B, features); ``None`` for the plan's.
-        head_bias: has the linear layer a bias? (Not in SNGAN's own code, but in most ports.)
-        dropout: after each block, how likely a unit is dropped, such as CT-GAN's (0.2, 0.5, 0.5); ``()`` for none.
-        attention: pixels a side at which to attend, after the first layer or block that gets there.
-        init: sets the weights of one layer.
-        run: how blocks and attention are called: ``recomputed`` keeps less for the backward pass.
+        width: Unit of the plan's channels; ``None`` for the published one.
+        size: Pixels a side, one of the plans'.
+        plans: Published layouts by size: ``SNGAN``, ``WGAN_GP``, ``SAGAN`` or ``BIGGAN``.
+        pool: Function from (B, C, H, W) to (B, features); ``None`` for the plan's.
+        head_bias: Whether the linear layer has a bias. (Not in SNGAN's own code, but in most ports.)
+        dropout: Probabilities that a unit is dropped, after each block, such as CT-GAN's (0.2, 0.5, 0.5); ``()`` for
+            none.
+        attention: Pixels a side at which to attend, after the first layer or block that gets there.
+        run: How blocks and attention are called: ``recomputed`` keeps less for the backward pass.
     """
 
     def __init__(
@@ -122,7 +114,7 @@ class Critic(nn.Module):
         dropout: Sequence[float] = (),
         attention: Sequence[int] = (),
         init: Init = glorot_uniform,
-        run: Run = directly,
+        run: Caller = directly,
     ) -> None:
         super().__init__()
         plan = plan_for(plans, size)
@@ -137,31 +129,16 @@ class Critic(nn.Module):
         )
         if len(dropout) not in (0, len(self.blocks)):
             raise ValueError(f"dropout={tuple(dropout)}: one rate for each of {len(self.blocks)} blocks, or ()")
-        rates = dropout or (0.0,) * len(self.blocks)
-        self.drops = nn.ModuleList(Dropout(rate) for rate in rates)
+        self.drops = nn.ModuleList(Dropout(rate) for rate in dropout or (0.0,) * len(self.blocks))
         sizes = _sizes(size, (isinstance(self.first, FirstBlock), *plan.downs))
-        outputs = list(zip(sizes, widths, strict=True))
-        self.attention = attend_at(attention, outputs, lambda c: SelfAttention(c, wrap, init))
-        first, *others = self.attention
-        self._first = run(self.first), run(first)
-        self._calls = [(run(block), run(attend)) for block, attend in zip(self.blocks, others, strict=True)]
+        self.attention = attentions(attention, list(zip(sizes, widths, strict=True)), wrap, init)
+        self._stages = Stages([[self.first], *zip(self.blocks, self.drops, strict=True)], self.attention, run)
         features = self.pool(torch.zeros(1, widths[-1], sizes[-1], sizes[-1])).shape[1]
-        head = nn.Linear(features, 1, bias=head_bias)
-        init(head, 1.0)
-        self.last = wrap(head)
+        self.last = wrap(linear(features, 1, init, bias=head_bias))
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), after pooling."""
-        first, attend = self._first
-        h = attend(first(x))
-        for (block, attend), drop in zip(self._calls, self.drops, strict=True):
-            h = attend(drop(block(h)))
-        return self.pool(self.end(h))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> logits (B,)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits.squeeze(1)
+        return self.pool(self.end(self._stages(x)))
 
 
 def _sizes(size: int, halved: Sequence[bool]) -> list[int]:

@@ -6,28 +6,46 @@ instead of from a batch of data, with gains that are fixed in all layers but the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from zerosum.networks.common import check_positive, he_normal
+from zerosum.networks.common import SLOPE, check_positive, he_normal
+from zerosum.networks.critic import BaseCritic, Judgement
+from zerosum.objectives.semi_supervised import real_logit
 
-SLOPE = 0.2  # of the leaky ReLU after each convolution
-GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the mean square through it
+GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the mean square through a leaky ReLU
 
 
-class Classifier(nn.Module):
-    """x -> nine weight-normalised convolutions with dropout -> mean over places -> K class logits.
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """A convolution's layout, in pixels a side."""
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+
+SAME, HALVING = Conv(kernel=3, padding=1), Conv(kernel=3, stride=2, padding=1)
+UNPADDED, POINTWISE = Conv(kernel=3), Conv(kernel=1)
+
+
+class Classifier(BaseCritic):
+    """x -> nine weight-normalised convolutions with dropout -> mean over positions -> K class logits.
 
     3x3 convolutions to ``width``, ``width``, ``width`` (stride 2), twice that three times (the last of stride 2) and
-    once more without padding, then two 1x1; dropout before each of the first three groups. With width 96 on 3x32x32
-    images it is the authors'.
+    once more without padding, then two 1x1; dropout before each of these three groups. With width 96 on 3x32x32 images
+    it is the authors'.
 
     Args:
-        width: channels of the first layers.
-        size: pixels a side, at least 9.
-        channels: of the image.
+        width: Channels of the first layers.
+        size: Pixels a side of the images, at least 9.
+        channels: Channels of the images.
         classes: K.
-        dropout: share of activations dropped after each group of three; of the pixels, 0.4 times this.
+        dropout: Share of the activations that are dropped before the second and the third group; of the pixels, 0.4
+            times as many.
     """
 
     def __init__(
@@ -43,32 +61,33 @@ class Classifier(nn.Module):
         wide = 2 * width
         self.groups = nn.Sequential(
             nn.Dropout(0.4 * dropout),
-            *_group(channels, width, [(3, 1, 1), (3, 1, 1), (3, 2, 1)]),
+            *_group(channels, width, (SAME, SAME, HALVING)),
             nn.Dropout(dropout),
-            *_group(width, wide, [(3, 1, 1), (3, 1, 1), (3, 2, 1)]),
+            *_group(width, wide, (SAME, SAME, HALVING)),
             nn.Dropout(dropout),
-            *_group(wide, wide, [(3, 1, 0), (1, 1, 0), (1, 1, 0)]),
+            *_group(wide, wide, (UNPADDED, POINTWISE, POINTWISE)),
         )
         last = nn.Linear(wide, classes)
         he_normal(last, 1.0)
         self.last = weight_norm(last)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> (B, 2 width), the mean over places of the last convolution."""
+        """(B, channels, size, size) -> (B, 2 width), the mean over positions of the last convolution."""
         found: Tensor = self.groups(x).mean((2, 3))
         return found
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, size, size) -> class logits (B, K)."""
-        logits: Tensor = self.last(self.features(x))
-        return logits
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """(B, channels, size, size) -> logits of D(x) = Z / (Z + 1) (B,), features, class logits (B, K)."""
+        features = self.features(x)
+        classes: Tensor = self.last(features)
+        return Judgement(logits=real_logit(classes), features=features, classes=classes)
 
 
-def _group(inputs: int, width: int, convs: list[tuple[int, int, int]]) -> list[nn.Module]:
-    """Convolutions of (kernel, stride, padding), each with weight norm and leaky ReLU."""
+def _group(inputs: int, width: int, convs: Sequence[Conv]) -> list[nn.Module]:
+    """Convolutions, each with weight norm and leaky ReLU."""
     layers: list[nn.Module] = []
-    for number, (kernel, stride, padding) in enumerate(convs):
-        conv = nn.Conv2d(width if number else inputs, width, kernel, stride, padding)
+    for number, layout in enumerate(convs):
+        conv = nn.Conv2d(width if number else inputs, width, layout.kernel, layout.stride, layout.padding)
         he_normal(conv, GAIN)
         layers += [weight_norm(conv), nn.LeakyReLU(SLOPE)]
     return layers

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zerosum.core.game import Objective
-from zerosum.objectives.logits import wide
+from zerosum.objectives.objective import ENERGIES, Goal, Objective
+from zerosum.precision import wide
 
 
 def energy_based(margin: float = 1.0) -> Objective:
@@ -18,7 +18,7 @@ def energy_based(margin: float = 1.0) -> Objective:
     P = Q, and then any constant energy in [0, m] is optimal.
 
     Args:
-        margin: m, above 0, in the units of the energy.
+        margin: Energy up to which that of generated samples is raised: m, above 0.
     """
     if not margin > 0:
         raise ValueError(
@@ -41,7 +41,7 @@ def boundary_equilibrium(k: Tensor) -> Objective:
     The arguments of both are reconstruction errors L, at least 0, (B,). L_D is a scalar of either sign, L_G at least 0.
 
     Args:
-        k: k_t in [0, 1], a scalar tensor; :func:`balance` gives the next one.
+        k: Weight k_t in [0, 1], a scalar tensor; :func:`balance` gives the next one.
     """
 
     def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ def balance(k: Tensor, real: Tensor, fake: Tensor, gamma: float, rate: float) ->
     Proportional control: k rises while generated samples are reconstructed better than gamma asks for.
 
     Args:
-        k: k_t, a scalar tensor.
-        real: E L(x), a scalar tensor.
-        fake: E L(G(z)), a scalar tensor.
-        gamma: the diversity ratio E L(G(z)) / E L(x) that is held, in [0, 1].
-        rate: lambda_k, above 0.
+        k: Weight k_t, a scalar tensor.
+        real: Mean error of real samples, E L(x), a scalar tensor.
+        fake: Mean error of generated samples, E L(G(z)), a scalar tensor.
+        gamma: Diversity ratio E L(G(z)) / E L(x) that is held, in [0, 1].
+        rate: Proportional gain lambda_k, above 0.
 
     Returns:
         k_(t+1), a scalar tensor in [0, 1].
@@ -78,9 +78,9 @@ def convergence(real: Tensor, fake: Tensor, gamma: float) -> Tensor:
     """Section 3.4.1, Berthelot et al. 2017 (arXiv:1703.10717): M = L(x) + |gamma L(x) - L(G(z))|.
 
     Args:
-        real: E L(x), a scalar tensor.
-        fake: E L(G(z)), a scalar tensor.
-        gamma: the diversity ratio, in [0, 1].
+        real: Mean error of real samples, E L(x), a scalar tensor.
+        fake: Mean error of generated samples, E L(G(z)), a scalar tensor.
+        gamma: Diversity ratio, in [0, 1].
 
     Returns:
         A scalar >= 0: the lower, the nearer to convergence.
@@ -92,3 +92,6 @@ def convergence(real: Tensor, fake: Tensor, gamma: float) -> Tensor:
 def _check_gamma(gamma: float) -> None:
     if not 0 <= gamma <= 1:
         raise ValueError(f"gamma={gamma}: the diversity ratio must be in [0, 1]")
+
+
+OBJECTIVES = {"energy-based": Goal.of(energy_based(0.2), ENERGIES)}

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.core.game import Objective
-from zerosum.objectives.logits import wide
+from zerosum.objectives.objective import Objective
+from zerosum.precision import wide
 
 Function = Callable[[Tensor], Tensor]  # elementwise
 
@@ -33,15 +33,15 @@ class FDivergence:
     """One row of the tables of f-divergences in Nowozin et al. 2016 (arXiv:1606.00709); all functions are elementwise.
 
     Attributes:
-        name: what messages call it.
-        f: convex on u > 0. D_f(P||Q) = int q f(p/q); f(1) = 0, but for ``gan``, where it is -log 4.
-        conjugate: f*(t), for t in ``domain``.
-        activation: g_f(v), increasing, with values in ``domain``.
-        composed: f*(g_f(v)), in a closed form that does not overflow before its value does.
-        optimal: u = p/q -> the best T, f'(u).
-        threshold: f'(1): x is called real where T(x) is above it.
-        domain: (low, high), between which f* is finite; at an end it may be infinite.
-        formula: the activation, for people.
+        name: Name in messages.
+        f: Convex function on u > 0. D_f(P||Q) = int q f(p/q); f(1) = 0, except for ``gan``, where it is -log 4.
+        conjugate: Conjugate f*(t), for t in ``domain``.
+        activation: Activation g_f(v), increasing, with values in ``domain``.
+        composed: Composition f*(g_f(v)), in a closed form that does not overflow before its value does.
+        optimal: Ratio u = p/q -> the best T, f'(u).
+        threshold: Value f'(1): x is called real where T(x) is above it.
+        domain: Numbers (low, high), between which f* is finite; at an end it may be infinite.
+        formula: Activation, as people write it.
     """
 
     name: str
@@ -58,7 +58,7 @@ class FDivergence:
         """The decision of Nowozin et al. 2016 (arXiv:1606.00709): T(x) > f'(1), which for the best T means p > q.
 
         Args:
-            logits: of any shape.
+            logits: Logits, of any shape.
 
         Returns:
             Booleans of that shape.
@@ -69,10 +69,10 @@ class FDivergence:
         """The same divergence with another g_f; its composition with f* is taken as it is, overflow included.
 
         Args:
-            activation: elementwise, for float64 as well, and into the domain of f*.
+            activation: Elementwise function, for float64 as well, into the domain of f*.
 
         Raises:
-            ValueError: a value on a grid of logits in [-30, 30] is outside the domain.
+            ValueError: A value on a grid of logits in [-30, 30] is outside the domain.
         """
         logits = torch.linspace(-_REACH, _REACH, 1201, dtype=torch.float64)
         values, (low, high) = activation(logits), self.domain
@@ -97,11 +97,11 @@ def f_gan(divergence: FDivergence, *, activation: Function | None = None) -> Obj
     ``DIVERGENCES["gan"]`` it is the minimax objective.
 
     Args:
-        divergence: of ``DIVERGENCES``, or from ``weighted_jensen_shannon`` or ``alpha_divergence``.
-        activation: in the place of the divergence's own g_f.
+        divergence: Divergence of ``DIVERGENCES``, or from ``weighted_jensen_shannon`` or ``alpha_divergence``.
+        activation: Activation in place of the divergence's own g_f.
 
     Raises:
-        ValueError: the activation leaves the domain of f*.
+        ValueError: The activation leaves the domain of f*.
     """
     row = divergence if activation is None else divergence.with_activation(activation)
 
@@ -118,11 +118,11 @@ def f_gan_heuristic(divergence: FDivergence, *, activation: Function | None = No
     non-saturating objective. G then no longer descends D_f.
 
     Args:
-        divergence: of ``DIVERGENCES``, or from ``weighted_jensen_shannon`` or ``alpha_divergence``.
-        activation: in the place of the divergence's own g_f.
+        divergence: Divergence of ``DIVERGENCES``, or from ``weighted_jensen_shannon`` or ``alpha_divergence``.
+        activation: Activation in place of the divergence's own g_f.
 
     Raises:
-        ValueError: the activation leaves the domain of f*.
+        ValueError: The activation leaves the domain of f*.
     """
     row = divergence if activation is None else divergence.with_activation(activation)
 
@@ -146,7 +146,8 @@ def weighted_jensen_shannon(pi: float) -> FDivergence:
     f*(g_f(v)) = (1 - pi) (log(1 - pi) - log(1 - sigmoid(v)^(1/pi))).
 
     Args:
-        pi: in (0, 1); 1/2 gives the Jensen-Shannon divergence itself, half of ``DIVERGENCES["jensen-shannon"]``.
+        pi: Weight of P, in (0, 1); 1/2 gives the Jensen-Shannon divergence itself, which is half of
+            ``DIVERGENCES["jensen-shannon"]``.
     """
     if not 0 < pi < 1:
         raise ValueError(f"pi={pi}: must be above 0 and below 1; 0.5 weighs both distributions alike")
@@ -172,7 +173,7 @@ def alpha_divergence(alpha: float) -> FDivergence:
     (((1 - a) s)^(a/(a-1)) - 1) / a; with a just below 1 it exceeds float32 at small logits (a = 0.9: from about 8).
 
     Args:
-        alpha: any number but 0 and 1.
+        alpha: Any number except 0 and 1.
     """
     if alpha in (0, 1) or not math.isfinite(alpha):
         limits = {0.0: ": the limit at 0 is 'reverse-kl'", 1.0: ": the limit at 1 is 'kl'"}
@@ -355,6 +356,7 @@ _ROWS = (
 )
 
 DIVERGENCES: dict[str, FDivergence] = {row.name: row for row in _ROWS}
+OBJECTIVES = {f"f-{name}": f_gan(row) for name, row in DIVERGENCES.items()}
 _FAMILIES = {"alpha": ("alpha", alpha_divergence), "weighted-jensen-shannon": ("pi", weighted_jensen_shannon)}
 
 

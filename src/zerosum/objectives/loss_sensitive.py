@@ -11,7 +11,10 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.objectives.logits import wide
+from zerosum.objectives.objective import Goal
+from zerosum.precision import wide
+
+MARGIN = 0.0002 * 3 * 64 * 64  # the published scale, for the mean difference of two samples' numbers
 
 
 def critic_loss(
@@ -23,12 +26,12 @@ def critic_loss(
     1 is the Wasserstein GAN with L = -D (the margin is then a constant of the critic), -1 is C(a) = |a|.
 
     Args:
-        real: L of real samples, (B,).
-        fake: L of generated samples, (B,), paired with the real ones by position.
-        margin: Delta >= 0 of each pair, (B,).
-        weight: lambda, of the pairs.
-        nu: slope of C below 0, at most 1.
-        real_weight: gamma; 1 in the paper, 0 in its author's code.
+        real: Losses L of real samples, (B,).
+        fake: Losses L of generated samples, (B,), paired with the real ones by position.
+        margin: Margin Delta >= 0 of each pair, (B,).
+        weight: Weight of the pairs: lambda.
+        nu: Slope of C below 0, at most 1.
+        real_weight: Weight of E L(x): gamma; 1 in the paper, 0 in its author's code.
 
     Returns:
         A scalar.
@@ -48,8 +51,8 @@ def generator_loss(real: Tensor | None, fake: Tensor) -> Tensor:
     """The generator's side, Qi 2017 (arXiv:1701.06264): E L(G(z)).
 
     Args:
-        real: not read.
-        fake: L of generated samples, (B,).
+        real: Not read.
+        fake: Losses L of generated samples, (B,).
 
     Returns:
         A scalar; its derivative in each L is 1 / B.
@@ -61,9 +64,9 @@ def distance_margin(real: Tensor, fake: Tensor, scale: float) -> Tensor:
     """Delta(x, G(z)) = scale |x - G(z)|_1, summed over all numbers of a sample, as in the code of Qi 2017.
 
     Args:
-        real: x, (B, ...).
-        fake: G(z), the same shape, paired by position.
-        scale: tau, at least 0; the code has 0.0002 for 3x64x64 numbers in [-1, 1].
+        real: Real samples x, (B, ...).
+        fake: Generated samples G(z) of the same shape, paired by position.
+        scale: Scale tau, at least 0; the code has 0.0002 for 3x64x64 numbers in [-1, 1].
 
     Returns:
         (B,), at least 0.
@@ -71,7 +74,7 @@ def distance_margin(real: Tensor, fake: Tensor, scale: float) -> Tensor:
     if real.shape != fake.shape:
         raise ValueError(f"real and fake have shapes {tuple(real.shape)} and {tuple(fake.shape)}: they must be pairs")
     if not scale >= 0:
-        raise ValueError(f"scale={scale}: a margin cannot be negative; 0 is no margin")
+        raise ValueError(f"scale={scale}: a margin cannot be negative; 0 means no margin")
     return scale * (wide(real) - wide(fake)).abs().flatten(1).sum(1)
 
 
@@ -81,3 +84,11 @@ def check_slope(nu: float) -> None:
         raise ValueError(
             f"nu={nu}: the slope of C must be finite and at most 1, so that C(a) >= a; 0 is LS-GAN, 1 WGAN, -1 |a|"
         )
+
+
+def _of_logits(real: Tensor, fake: Tensor, x: Tensor, made: Tensor) -> Tensor:
+    """The critic's side, with the published margin, where the loss L is the opposite of a logit."""
+    return critic_loss(-real, -fake, distance_margin(x, made, MARGIN / x[0].numel()), real_weight=0.0)
+
+
+OBJECTIVES = {"loss-sensitive": Goal(_of_logits, lambda real, fake: generator_loss(None, -fake))}

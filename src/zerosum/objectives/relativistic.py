@@ -2,8 +2,8 @@
 
 The critic C says how much more realistic a real sample is than a generated one, so that only differences of its logits
 count: adding a constant to all of them changes nothing. Both players read both kinds; the generator's loss is the
-critic's with real and generated exchanged. The averages are over the batch as the loss sees it: a rank's
-share of it, or one part of it where gradients are accumulated. Gradients flow through them.
+critic's with real and generated exchanged. The averages are over the batch as the loss sees it: a rank's share of it,
+or one part of it where gradients are accumulated. Gradients flow through them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.core.game import Objective
-from zerosum.objectives.logits import wide
+from zerosum.objectives.objective import Objective
+from zerosum.precision import wide
 
 
 def relativistic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -23,14 +23,14 @@ def relativistic_loss(real: Tensor, fake: Tensor) -> Tensor:
     Over pairs, the i-th real sample with the i-th generated one.
 
     Args:
-        real: logits of real samples, (B,).
-        fake: logits of generated samples, (B,).
+        real: Logits of real samples, (B,).
+        fake: Logits of generated samples, (B,).
 
     Returns:
         A scalar >= 0; at the optimal critic, log p(x)/q(x) up to a constant, it is log 2 - JSD(P x Q, Q x P).
 
     Raises:
-        ValueError: the batches differ in size.
+        ValueError: The batches differ in size.
     """
     if real.shape != fake.shape:
         raise ValueError(
@@ -46,8 +46,8 @@ def average_relativistic_loss(real: Tensor, fake: Tensor) -> Tensor:
     (-E log sigmoid(C(x) - E C(G(z))) - E log(1 - sigmoid(C(G(z)) - E C(x)))) / 2.
 
     Args:
-        real: logits of real samples, (B,).
-        fake: logits of generated samples, (B',).
+        real: Logits of real samples, (B,).
+        fake: Logits of generated samples, (B',).
 
     Returns:
         A scalar >= 0; log 2 at the optimal critic where P = Q.
@@ -62,8 +62,8 @@ def average_least_squares_loss(real: Tensor, fake: Tensor) -> Tensor:
     (E (C(x) - E C(G(z)) - 1)^2 + E (C(G(z)) - E C(x) + 1)^2) / 2.
 
     Args:
-        real: logits of real samples, (B,).
-        fake: logits of generated samples, (B',).
+        real: Logits of real samples, (B,).
+        fake: Logits of generated samples, (B',).
 
     Returns:
         A scalar >= 0; with S = sum (p - q)^2 / (p + q), it is (2 - S) / (2 + 3 S) at the optimal critic.
@@ -78,8 +78,8 @@ def average_hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
     (E max(0, 1 - (C(x) - E C(G(z)))) + E max(0, 1 + (C(G(z)) - E C(x)))) / 2.
 
     Args:
-        real: logits of real samples, (B,).
-        fake: logits of generated samples, (B',).
+        real: Logits of real samples, (B,).
+        fake: Logits of generated samples, (B',).
 
     Returns:
         A scalar >= 0; 1 at the optimal critic where P = Q.
@@ -103,3 +103,9 @@ relativistic = _symmetric(relativistic_loss)
 average_relativistic = _symmetric(average_relativistic_loss)
 average_least_squares = _symmetric(average_least_squares_loss)
 average_hinge = _symmetric(average_hinge_loss)
+OBJECTIVES = {
+    "relativistic": relativistic,
+    "average-relativistic": average_relativistic,
+    "average-least-squares": average_least_squares,
+    "average-hinge": average_hinge,
+}

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.objectives.logits import wide
-from zerosum.objectives.minimax import critic_loss
+from zerosum.objectives.minimax_loss import critic_loss
+from zerosum.precision import wide
 
 
 def real_logit(logits: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def real_logit(logits: Tensor) -> Tensor:
     Any objective of two players takes it as the critic's logit.
 
     Args:
-        logits: of the K classes, (B, K).
+        logits: Logits of the K classes, (B, K).
 
     Returns:
         (B,), in float32 at least.
@@ -34,8 +34,8 @@ def supervised(logits: Tensor, labels: Tensor) -> Tensor:
     """Section 5, Salimans et al. 2016 (arXiv:1606.03498): -E log p(y | x, y < K + 1) = E[log Z(x) - l_y(x)].
 
     Args:
-        logits: of the K classes for labelled real samples, (B, K).
-        labels: int64 in 0 .. K - 1, (B,).
+        logits: Logits of the K classes for labelled real samples, (B, K).
+        labels: Labels, int64 in 0 .. K - 1, (B,).
 
     Returns:
         A scalar >= 0.
@@ -49,8 +49,8 @@ def unsupervised(real: Tensor, fake: Tensor) -> Tensor:
     That is the game of Goodfellow et al. with D(x) = Z / (Z + 1). The authors' code halves it.
 
     Args:
-        real: logits of the K classes for unlabelled real samples, (B, K).
-        fake: the same for generated samples.
+        real: Logits of the K classes for unlabelled real samples, (B, K).
+        fake: Logits of the K classes for generated samples, (B, K).
 
     Returns:
         A scalar >= 0.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.core.game import Objective
-from zerosum.objectives.logits import wide
-from zerosum.objectives.minimax import non_saturating_loss
+from zerosum.objectives.minimax_loss import non_saturating_loss
+from zerosum.objectives.objective import Objective
+from zerosum.precision import wide
 
 
 def smoothed(a: float = 0.1, b: float = 0.0) -> Objective:
@@ -21,8 +21,8 @@ def smoothed(a: float = 0.1, b: float = 0.0) -> Objective:
     D* is b and nearly flat, and nothing calls the samples there back. L_G is -E log D(G(z)).
 
     Args:
-        a: how far the target of real samples is below 1.
-        b: how far the target of generated samples is above 0.
+        a: Distance by which the target of real samples is below 1.
+        b: Distance by which the target of generated samples is above 0.
     """
     if not (a >= 0 and b >= 0 and b < 1 - a):
         raise ValueError(
@@ -35,3 +35,6 @@ def smoothed(a: float = 0.1, b: float = 0.0) -> Objective:
         return (F.softplus(-x) + a * x).mean() + (F.softplus(y) - b * y).mean()
 
     return Objective(critic_loss, non_saturating_loss)
+
+
+OBJECTIVES = {"smoothed": smoothed()}

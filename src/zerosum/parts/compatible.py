@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from zerosum.objectives.objective import ENERGIES, Goal
 from zerosum.parts.critics import Conditioning, Constraint, Networks
-from zerosum.parts.objectives import ENERGIES, Goal
 from zerosum.parts.penalties import Penalty
 
 
@@ -11,7 +11,7 @@ def check_objective(objective: str, goal: Goal, network: str, family: Networks) 
     """An objective of logits needs a critic that gives logits, one of energies an autoencoder.
 
     Raises:
-        ValueError: it has another.
+        ValueError: It has another.
     """
     if goal.reads == family.gives:
         return
@@ -30,7 +30,7 @@ def check_critic(network: str, family: Networks, constraint: Constraint, norm: s
     """Norm, dropout and wrapped layers need a place in the critic.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     if norm not in (None, "none") and family.norm is None:
         raise ValueError(f"the critic of {network!r} has no place for {norm} norm: leave norm out, or take dcgan")
@@ -48,7 +48,7 @@ def check_conditioning(name: str, chosen: Conditioning | None, family: Networks,
     """Labels need labelled images, and a critic with a linear layer at its end.
 
     Raises:
-        ValueError: something is missing.
+        ValueError: Something is missing.
     """
     if chosen is None:
         return
@@ -68,7 +68,7 @@ def check_labels(labels: str, conditioning: str, network: str, family: Networks)
     """Labels that enter the generator by normalisation need a critic that knows them, and layers to enter.
 
     Raises:
-        ValueError: one of them is missing.
+        ValueError: One of them is missing.
     """
     if labels == "concat":
         return
@@ -85,7 +85,7 @@ def check_penalty(
     """A penalty needs what it reads.
 
     Raises:
-        ValueError: the critic has no logits, codes, features or dropout.
+        ValueError: The critic has no logits, codes, features or dropout.
     """
     if chosen is None:
         return
@@ -102,8 +102,8 @@ def check_penalty(
         )
     if "features" in chosen.needs and (conditioning is not None or energies):
         raise ValueError(
-            f"the penalty {name!r} reads the features of a critic that is given samples alone and is no autoencoder: "
-            "use conditioning='none' and a network such as dcgan"
+            f"the penalty {name!r} reads the features of a critic that is given only samples and is not an "
+            "autoencoder: use conditioning='none' and a network such as dcgan"
         )
     if "dropout" in chosen.needs and not dropout:
         raise ValueError(

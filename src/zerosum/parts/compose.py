@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.conditioning import concat
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Game, Loss, Memory, Nets, Player, Terms
+from zerosum.data.augment.noise import annealed, count, instance_noise
 from zerosum.data.base import Data
-from zerosum.data.noise import annealed, count, instance_noise
-from zerosum.data.priors import labels, normal
+from zerosum.latent.priors import labels, normal
 from zerosum.networks.common import Norm
-from zerosum.objectives.logits import wide
+from zerosum.networks.critic import Judgement
+from zerosum.objectives.classification import class_loss
+from zerosum.objectives.objective import Goal
 from zerosum.parts import compatible, pick
 from zerosum.parts.critics import (
     CONDITIONINGS,
@@ -27,18 +28,18 @@ from zerosum.parts.critics import (
     Conditioning,
     Constraint,
     Networks,
-    Plan,
-    conditional,
+    Wanted,
 )
-from zerosum.parts.objectives import GOALS, Goal
+from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES, Penalty
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
-from zerosum.parts.situation import Held, Look, Seen, Situation
-from zerosum.recipe import Phase, Recipe
+from zerosum.parts.situation import Held, Situation
+from zerosum.system import Phase, Recipe
 
 
-class Choice(NamedTuple):
-    """Names of parts, and the numbers that belong to them; see the recipe ``custom``."""
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Names of parts, and the numbers that belong to them: the arguments of the recipe ``custom``, explained there."""
 
     objective: str
     penalty: str
@@ -50,22 +51,55 @@ class Choice(NamedTuple):
     c: float
     norm: str | None
     dropout: float
+    noise: float
     dynamics: str
+    strength: float
+    unroll: int
+    optimizer: str
+    d_lr: float
+    g_lr: float
+    beta1: float
+    beta2: float
+    n_critic: int
+    latent: int
+    width: int
+    kernel: int
+    batch_size: int
+    steps: int
 
 
-class Batch(NamedTuple):
-    """All that may be drawn; what the chosen parts do not need is empty."""
+class Drawn(NamedTuple):
+    """A batch, with all that may be drawn for it; what the chosen parts do not need is empty.
 
-    x: Tensor  # real samples
-    y: Tensor | None  # their labels, where labels are used
-    given: tuple[Tensor, ...]  # what G is called with: latents, and the labels y
-    noise: tuple[Tensor, ...]  # N(0, I) for what the critic sees, of real and of generated samples
-    drawn: tuple[Tensor, ...]  # for the penalty
+    Attributes:
+        x: Real samples.
+        y: Their labels; ``None`` where labels are not used.
+        given: What G is called with: latents, and the labels y where they are used.
+        noise: Noise N(0, I) on what the critic sees, of real and of generated samples.
+        drawn: Random numbers of the penalty.
+    """
+
+    x: Tensor
+    y: Tensor | None
+    given: tuple[Tensor, ...]
+    noise: tuple[Tensor, ...]
+    drawn: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts themselves, checked against each other and the data."""
+    """The parts themselves, checked against each other and the data.
+
+    Attributes:
+        goal: Objective of both players.
+        penalty: Penalty on one of them, if any.
+        weight: Weight of the penalty.
+        family: Networks of both players.
+        conditioning: Way in which labels enter the critic, if they do.
+        constraint: Constraint on the critic's weights.
+        classes: Number of classes that are told apart; 0 without conditioning.
+        label_norm: Normalisation in the generator, if labels enter it there.
+    """
 
     goal: Goal
     penalty: Penalty | None
@@ -73,15 +107,15 @@ class Parts:
     family: Networks
     conditioning: Conditioning | None
     constraint: Constraint
-    classes: int  # that are used: 0 without conditioning
-    label_norm: Norm | None  # of the generator, if labels enter it there
+    classes: int
+    label_norm: Norm | None
 
 
 def resolve(data: Data, choice: Choice) -> Parts:
     """Names to parts.
 
     Raises:
-        ValueError: there is no such part, or two of them cannot be combined.
+        ValueError: A part does not exist, or two of them cannot be combined.
     """
     network = choice.network or ("mlp" if data.is_points else "dcgan")
     family = pick(NETWORKS, network, "network")
@@ -98,140 +132,143 @@ def resolve(data: Data, choice: Choice) -> Parts:
     compatible.check_penalty(choice.penalty, penalty, family, conditioning, choice.dropout)
     weight = choice.penalty_weight if choice.penalty_weight is not None else penalty.weight if penalty else 0.0
     if weight < 0:
-        raise ValueError(f"penalty_weight={weight}: must be at least 0 (0, or penalty='none', is without it)")
+        raise ValueError(f"penalty_weight={weight}: must be at least 0 (without it: 0, or penalty='none')")
     classes = len(data.classes) if conditioning else 0
-    norm = pick(LABELS, choice.labels, "labels")
+    norm = pick(LABELS, choice.labels, "kind of labels")
     return Parts(goal, penalty, weight, family, conditioning, constraint, classes, norm(classes) if norm else None)
 
 
-def networks(
-    shape: tuple[int, ...], parts: Parts, choice: Choice, latent: int, width: int, kernel: int
-) -> tuple[dict[str, nn.Module], Look]:
-    """Both networks, and how to ask the critic."""
+def networks(shape: tuple[int, ...], parts: Parts, choice: Choice) -> dict[str, nn.Module]:
+    """Generator and critic."""
     planes = parts.classes if parts.conditioning is not None and parts.conditioning.planes else 0
-    seen = (shape[0] + planes, *shape[1:])
-    norm = pick(NORMS, choice.norm or parts.family.norm or "none", "norm")
     beside = parts.classes > 0 and parts.label_norm is None
-    inputs = latent + parts.classes if beside else latent
     generator, critic = parts.family.pair(
-        Plan(shape, seen, inputs, width, kernel, norm, parts.constraint.wrap, choice.dropout, parts.label_norm)
+        Wanted(
+            shape=shape,
+            seen=(shape[0] + planes, *shape[1:]),
+            inputs=choice.latent + parts.classes if beside else choice.latent,
+            width=choice.width,
+            kernel=choice.kernel,
+            norm=pick(NORMS, choice.norm or parts.family.norm or "none", "norm"),
+            wrap=parts.constraint.wrap,
+            dropout=choice.dropout,
+            label_norm=parts.label_norm,
+        )
     )
     if beside:
         generator = concat.Generator(generator, parts.classes)
-    critic, look = conditional(critic, parts.family, parts.conditioning, parts.classes)
-    return {"G": generator, "D": critic}, look
+    if parts.conditioning is not None:
+        critic = parts.conditioning.critic(critic, parts.classes)
+    return {"G": generator, "D": critic}
 
 
-Loss = Callable[[Nets, Batch, Memory], Terms]
-Sight = Callable[[Tensor, Batch, Memory, int], Tensor]  # what the critic sees of samples: (x, b, m, 0 real or 1 fake)
+Sight = Callable[[Tensor, Drawn, Memory, int], Tensor]  # what the critic sees of samples: (x, b, m, 0 real or 1 fake)
 
 
-def losses(parts: Parts, look: Look, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
+def losses(parts: Parts, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
     """What the critic and the generator minimise."""
     classifies = parts.conditioning is not None and parts.conditioning.classifies
     matches = parts.penalty is not None and parts.penalty.of == "G" and "features" in parts.penalty.needs
     g_sees_real = parts.goal.needs_real or matches or unroll > 0
 
-    def situation(n: Nets, b: Batch, m: Memory, real: bool) -> Situation:
+    def situation(n: Nets, b: Drawn, m: Memory, real: bool) -> Situation:
         x, fake = sight(b.x, b, m, 0), sight(n.G(*b.given), b, m, 1)
-        seen = look(n.D, x, b.y) if real else None
-        return Situation(Held(look, n.D, b.y), x, fake, seen, look(n.D, fake, b.y), lambda: look(n.D, x, b.y), b.drawn)
+        return Situation(
+            critic=Held(n.D, b.y),
+            x=x,
+            fake=fake,
+            judged=n.D.judge(x, b.y) if real else None,
+            judged_fake=n.D.judge(fake, b.y),
+            again=lambda: n.D.judge(x, b.y),
+            drawn=b.drawn,
+        )
+
+    def critic_loss(s: Situation) -> Tensor:
+        return parts.goal.d(s.real.logits, s.judged_fake.logits, s.x, s.fake)
+
+    def generator_loss(s: Situation) -> Tensor:
+        return parts.goal.g(s.real.logits if parts.goal.needs_real else None, s.judged_fake.logits)
 
     def penalty(who: str, s: Situation) -> Terms:
         if parts.penalty is None or parts.penalty.of != who:
             return {}
         return {"penalty": parts.weight * parts.penalty.term(s)}
 
-    def classes(b: Batch, **seen: Seen | None) -> Terms:
-        return {key: class_loss(some, b.y) for key, some in seen.items()} if classifies else {}
+    def classes(b: Drawn, **judged: Judgement | None) -> Terms:
+        if not classifies or b.y is None:
+            return {}
+        return {name: class_loss(some.classes, b.y) for name, some in judged.items() if some is not None}
 
-    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    def d_loss(n: Nets, b: Drawn, m: Memory) -> Terms:
         s = situation(n, b, m, real=True)
-        return {"adv": parts.goal.d(s), **penalty("D", s), **classes(b, **{"class": s.seen, "class_fake": s.seen_fake})}
+        return {
+            "adv": critic_loss(s),
+            **penalty("D", s),
+            **classes(b, **{"class": s.judged, "class_fake": s.judged_fake}),
+        }
 
-    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+    def g_loss(n: Nets, b: Drawn, m: Memory) -> Terms:
         s = situation(n.after("D", unroll) if unroll else n, b, m, real=g_sees_real)
         # What the critic will say of real samples depends on G too (Metz et al. 2017, Eq. 10): all of its loss counts.
-        adv = -parts.goal.d(s) if unroll else parts.goal.g(s)
-        return {"adv": adv, **penalty("G", s), **classes(b, **{"class": s.seen_fake})}
+        adv = -critic_loss(s) if unroll else generator_loss(s)
+        return {"adv": adv, **penalty("G", s), **classes(b, **{"class": s.judged_fake})}
 
     return d_loss, g_loss
 
 
-def class_loss(seen: Seen | None, y: Tensor | None) -> Tensor:
-    """-E log P(C = y | x), of an auxiliary classifier."""
-    assert seen is not None
-    assert seen.classes is not None
-    assert y is not None
-    return F.cross_entropy(wide(seen.classes), y)
-
-
-def random_variables(parts: Parts, latent: int, noisy: bool) -> tuple[Callable[..., Batch], Callable[..., Any]]:
-    """``Recipe.draw`` and ``Recipe.prior``."""
+def random_variables(parts: Parts, latent: int, noisy: bool) -> tuple[Callable[..., Drawn], Callable[..., Any]]:
+    """``Recipe.draw`` and ``Recipe.prior`` of these parts."""
 
     def given(n: int, y: Tensor | None, rng: torch.Generator) -> tuple[Tensor, ...]:
-        return (normal(n, latent, rng),) if y is None else (normal(n, latent, rng), y)
+        return (normal(latent)(n, rng),) if y is None else (normal(latent)(n, rng), y)
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
+    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Drawn:
         used = y if parts.classes else None
         shape = (2, *x.shape) if noisy else (0,)
         noise = tuple(torch.randn(shape, generator=rng, device=x.device))
         drawn = parts.penalty.draw(x, rng) if parts.penalty else ()
-        return Batch(x, used, given(len(x), used, rng), noise, drawn)
+        return Drawn(x, used, given(len(x), used, rng), noise, drawn)
 
     def prior(n: int, rng: torch.Generator) -> Tensor | tuple[Tensor, ...]:
-        y = labels(n, parts.classes, rng) if parts.classes else None
+        y = labels(parts.classes)(n, rng) if parts.classes else None
         drawn = given(n, y, rng)
         return drawn if parts.classes else drawn[0]
 
     return draw, prior
 
 
-def compose(
-    data: Data,
-    choice: Choice,
-    *,
-    strength: float,
-    noise: float,
-    unroll: int,
-    optimizer: str,
-    rates: dict[str, float],
-    betas: tuple[float, float],
-    n_critic: int,
-    latent: int,
-    width: int,
-    kernel: int,
-    batch_size: int,
-    steps: int,
-) -> Recipe:
-    """The recipe.
+def compose(data: Data, choice: Choice) -> Recipe:
+    """The recipe of these parts.
 
     Raises:
-        ValueError: something does not exist, or cannot be combined; before anything is trained.
+        ValueError: A part does not exist, or two of them cannot be combined; before anything is trained.
     """
-    if unroll < 0:
-        raise ValueError(f"unroll={unroll}: must be at least 0 (0 is without looking ahead; published: 5 and 10)")
-    parts, playing = resolve(data, choice), pick(DYNAMICS, choice.dynamics, "dynamics")
-    nets, look = networks(data.shape, parts, choice, latent, width, kernel)
-    fade = annealed(noise, steps)
+    if choice.unroll < 0:
+        raise ValueError(f"unroll={choice.unroll}: must be at least 0 (0: it does not look ahead; published: 5 and 10)")
+    parts, playing = resolve(data, choice), pick(DYNAMICS, choice.dynamics, "kind of dynamics")
+    nets = networks(data.shape, parts, choice)
+    fade = annealed(choice.noise, choice.steps)
 
-    def sight(x: Tensor, b: Batch, m: Memory, which: int) -> Tensor:
+    def sight(x: Tensor, b: Drawn, m: Memory, which: int) -> Tensor:
         return instance_noise(x, b.noise[which], fade(m["t"])) if b.noise else x
 
-    d_loss, g_loss = losses(parts, look, sight, unroll)
-    make = pick(OPTIMIZERS, optimizer, "optimizer")
+    d_loss, g_loss = losses(parts, sight, choice.unroll)
+    make = pick(OPTIMIZERS, choice.optimizer, "optimizer")
     project = parts.constraint.project
     game = Game(
         nets,
-        opts={name: playing.wrap(make(rate, *betas)) for name, rate in rates.items()},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
+        opts={
+            name: playing.wrap(make(rate, choice.beta1, choice.beta2))
+            for name, rate in (("D", choice.d_lr), ("G", choice.g_lr))
+        },
+        players={"D": Player(("D",), d_loss, steps=choice.n_critic), "G": Player(("G",), g_loss)},
         project={} if project is None else {"D": project(nets["D"], choice.c)},
-        memory={"t": torch.zeros((), dtype=torch.int64)} if noise else {},
-        remember=count if noise else Game.remember,
+        memory={"t": torch.zeros((), dtype=torch.int64)} if choice.noise else {},
+        remember=count if choice.noise else Game.remember,
     )
-    dynamics = None if playing.dynamics is None else playing.dynamics(strength)
+    dynamics = None if playing.dynamics is None else playing.dynamics(choice.strength)
     if dynamics is not None:
         dynamics(game)  # refuses what it cannot play
 
-    draw, prior = random_variables(parts, latent, bool(noise))
-    return Recipe((Phase(game, steps),), batch_size, draw, prior, dynamics=dynamics)
+    draw, prior = random_variables(parts, choice.latent, bool(choice.noise))
+    return Recipe((Phase(game, choice.steps),), choice.batch_size, draw, prior, dynamics=dynamics)

@@ -22,16 +22,20 @@ from zerosum.networks.autoencoder import ebgan_pair
 from zerosum.networks.common import Norm, Wrap, keep
 from zerosum.networks.layers import BatchNorm, LayerNorm
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.networks.minibatch_critic import Open
-from zerosum.parts.objectives import ENERGIES, LOGITS
-from zerosum.parts.situation import Look, look_at_codes, look_for_classes, look_inside, look_with_labels
+from zerosum.networks.pairs import Pair
+from zerosum.objectives.objective import ENERGIES, LOGITS
 
 CODE = 32  # numbers in the code of an autoencoder
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """What the critic's layers are wrapped in, and what is done to it after each update: ``(critic, c) ->``."""
+    """A constraint on the critic's weights.
+
+    Attributes:
+        wrap: Wrapper of each of the critic's layers.
+        project: Projection of its weights after each update, made of (critic, c); ``None`` for none.
+    """
 
     wrap: Wrap = keep
     project: Callable[[nn.Module, float], Projection] | None = None
@@ -45,19 +49,19 @@ CONSTRAINTS = {
 }
 
 
-class Plan(NamedTuple):
+class Wanted(NamedTuple):
     """What a pair of networks is built from.
 
     Attributes:
-        shape: of the samples that the generator makes.
-        seen: of what the critic sees: with further channels where labels are concatenated.
-        inputs: of the generator: the latent's dimension, with the label's where that stands beside it.
-        width: channels or units.
-        kernel: of convolutions that may choose.
-        norm: of the critic.
-        wrap: of the critic's layers.
-        dropout: of the critic.
-        label_norm: of the generator, where labels enter there; else its own norm.
+        shape: Shape of the samples that the generator makes.
+        seen: Shape of what the critic sees: with further channels where labels are concatenated.
+        inputs: Numbers that the generator is given: the latent's, with the label's where that stands beside it.
+        width: Unit of channels, or units of each hidden layer.
+        kernel: Side of the kernels, in pixels, where convolutions have a choice.
+        norm: Normalisation in the critic.
+        wrap: Wrapper of each of the critic's layers.
+        dropout: Share of the critic's units that are dropped.
+        label_norm: Normalisation in the generator, where labels enter there; ``None`` for its own.
     """
 
     shape: tuple[int, ...]
@@ -71,42 +75,37 @@ class Plan(NamedTuple):
     label_norm: Norm | None = None
 
 
-Pair = tuple[nn.Module, nn.Module]  # generator, critic
-
-
 @dataclass(frozen=True)
 class Networks:
     """A family of networks.
 
     Attributes:
-        pair: generator and critic from a plan.
-        norm: of its critic unless another is asked for; ``None``: it has no place for one.
-        points: does it take points as well as images?
-        dropout: has its critic a place for dropout?
-        wrapped: can its critic's layers be wrapped?
-        gives: what its critic says: ``"logits"`` or ``"energies"``.
-        look: how to ask its critic.
-        label_norms: by which normalisation labels can enter its generator.
+        pair: Generator and critic, as they are wanted.
+        norm: Normalisation in its critic unless another is asked for; ``None`` where there is no place for one.
+        points: Whether it takes points as well as images.
+        dropout: Whether its critic has a place for dropout.
+        wrapped: Whether its critic's layers can be wrapped.
+        gives: Kind of number that its critic gives: ``LOGITS`` or ``ENERGIES``.
+        label_norms: Normalisations by which labels can enter its generator.
     """
 
-    pair: Callable[[Plan], Pair]
+    pair: Callable[[Wanted], Pair]
     norm: str | None
     points: bool = False
     dropout: bool = True
     wrapped: bool = True
     gives: str = LOGITS
-    look: Look = look_inside
     label_norms: tuple[str, ...] = ()
 
 
-def _mlp(p: Plan) -> Pair:
+def _mlp(p: Wanted) -> Pair:
     activation = nn.Sequential(nn.ReLU(), Dropout(p.dropout)) if p.dropout else F.relu
     hidden, output = (p.width,) * 3, torch.tanh if len(p.shape) == 3 else nn.Identity()
     generator = mlp.Generator(p.inputs, hidden, p.shape, output=output)
     return generator, mlp.Critic(p.seen, hidden, activation=activation, wrap=p.wrap)
 
 
-def _dcgan(p: Plan) -> Pair:
+def _dcgan(p: Wanted) -> Pair:
     size = p.shape[1]
     generator = dcgan.Generator(p.inputs, p.width, size, p.shape[0], p.kernel, norm=p.label_norm or BatchNorm)
     return generator, dcgan.Critic(
@@ -114,13 +113,13 @@ def _dcgan(p: Plan) -> Pair:
     )
 
 
-def _infogan(p: Plan) -> Pair:
+def _infogan(p: Wanted) -> Pair:
     size = p.shape[1]
     generator = infogan.Generator(p.inputs, p.width, size, p.shape[0], norm=p.label_norm or BatchNorm)
     return generator, infogan.Critic(p.width, size, p.seen[0], norm=p.norm, wrap=p.wrap)
 
 
-def _resnet(p: Plan) -> Pair:
+def _resnet(p: Wanted) -> Pair:
     size = p.shape[1]
     norm = p.label_norm or BatchNorm
     generator = resnet.Generator(p.inputs, p.width, size, p.shape[0], norm=norm, last_norm=BatchNorm)
@@ -128,9 +127,8 @@ def _resnet(p: Plan) -> Pair:
     return generator, resnet.Critic(p.width, size, p.seen[0], norm=p.norm, wrap=p.wrap, dropout=dropout)
 
 
-def _autoencoder(p: Plan) -> Pair:
-    nets = ebgan_pair(p.shape, p.inputs, p.width, p.kernel, CODE)
-    return nets["G"], nets["D"]
+def _autoencoder(p: Wanted) -> Pair:
+    return ebgan_pair(p.shape, p.inputs, p.width, p.kernel, CODE)
 
 
 NORMS: dict[str, Norm] = {"none": nn.Identity, "batch": BatchNorm, "layer": LayerNorm}
@@ -139,9 +137,7 @@ NETWORKS = {
     "dcgan": Networks(_dcgan, norm="batch", label_norms=("batch-norm", "adain")),
     "infogan": Networks(_infogan, norm="batch", dropout=False, label_norms=("batch-norm",)),
     "resnet": Networks(_resnet, norm="none", label_norms=("batch-norm", "adain")),
-    "autoencoder": Networks(
-        _autoencoder, None, points=True, dropout=False, wrapped=False, gives=ENERGIES, look=look_at_codes
-    ),
+    "autoencoder": Networks(_autoencoder, None, points=True, dropout=False, wrapped=False, gives=ENERGIES),
 }
 
 
@@ -150,23 +146,21 @@ class Conditioning:
     """How labels enter the critic; into the generator they go by ``LABELS``.
 
     Attributes:
-        critic: ``(critic, classes) ->`` the conditional one.
-        look: how to ask that one; ``None``: as without labels.
-        planes: does the critic see labels as further channels?
-        classifies: does it name the class, so that both players have a term for that?
+        critic: Conditional critic, made of (critic, classes).
+        planes: Whether the critic sees labels as further channels.
+        classifies: Whether it names the class, so that both players have a term for that.
     """
 
     critic: Callable[[nn.Module, int], nn.Module]
-    look: Look | None
     planes: bool = False
     classifies: bool = False
 
 
 CONDITIONINGS: dict[str, Conditioning | None] = {
     "none": None,
-    "concat": Conditioning(concat.Critic, look_with_labels, planes=True),
-    "projection": Conditioning(projection.Critic, look_with_labels),
-    "auxiliary": Conditioning(auxiliary.Critic, look_for_classes, classifies=True),
+    "concat": Conditioning(concat.Critic, planes=True),
+    "projection": Conditioning(projection.Critic),
+    "auxiliary": Conditioning(auxiliary.Critic, classifies=True),
 }
 
 
@@ -176,10 +170,3 @@ LABELS: dict[str, Callable[[int], Norm] | None] = {
     "batch-norm": lambda classes: partial(ClassBatchNorm, classes=classes),
     "adain": lambda classes: partial(ClassAdaIN, classes=classes),
 }
-
-
-def conditional(net: nn.Module, family: Networks, chosen: Conditioning | None, classes: int) -> tuple[nn.Module, Look]:
-    """The critic as the game knows it, and how to ask it."""
-    if chosen is not None:
-        return chosen.critic(net, classes), chosen.look or family.look
-    return (net if family.gives == ENERGIES else Open(net)), family.look

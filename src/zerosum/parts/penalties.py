@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zerosum.parts.situation import Seen, Situation
-from zerosum.penalties.consistency import Seen as Pass
+from zerosum.latent.priors import per_sample, uniform_like
+from zerosum.parts.situation import Situation
 from zerosum.penalties.consistency import consistency
 from zerosum.penalties.gradient import dragan, one_sided, r1, r2, wgan_div, wgan_gp
 from zerosum.penalties.matching import feature_matching
@@ -18,14 +18,14 @@ from zerosum.penalties.pulling_away import pulling_away
 
 @dataclass(frozen=True)
 class Penalty:
-    """A penalty.
+    """A penalty on one of the players.
 
     Attributes:
-        term: what it costs, without its weight.
-        weight: the published one.
-        draw: its random numbers, ``(x, rng) ->``.
-        of: the player who pays, ``"D"`` or ``"G"``.
-        needs: of the critic: ``"logits"``, ``"features"``, ``"codes"`` (of an autoencoder), ``"dropout"``.
+        term: Cost in a situation, without its weight.
+        weight: Published weight.
+        draw: Random numbers that it needs: ``(x, rng) -> tensors``.
+        of: Player who pays, ``"D"`` or ``"G"``.
+        needs: Properties of the critic: ``"logits"``, ``"features"``, ``"codes"`` (of an autoencoder), ``"dropout"``.
     """
 
     term: Callable[[Situation], Tensor]
@@ -36,23 +36,11 @@ class Penalty:
 
 
 def _per_sample(x: Tensor, rng: torch.Generator) -> tuple[Tensor, ...]:
-    return (torch.rand(len(x), generator=rng, device=x.device),)
+    return (per_sample(x, rng),)
 
 
 def _around(x: Tensor, rng: torch.Generator) -> tuple[Tensor, ...]:
-    return torch.rand(x.shape, generator=rng, device=x.device), *_per_sample(x, rng)
-
-
-def _features(seen: Seen | None) -> Tensor:
-    assert seen is not None  # `needs` has been checked
-    assert seen.features is not None
-    return seen.features
-
-
-def _consistency(s: Situation) -> Tensor:
-    again = s.again()
-    assert s.seen is not None
-    return consistency(Pass(s.seen.value, _features(s.seen)), Pass(again.value, _features(again)))
+    return uniform_like(x, rng), per_sample(x, rng)
 
 
 PENALTIES: dict[str, Penalty | None] = {
@@ -64,12 +52,12 @@ PENALTIES: dict[str, Penalty | None] = {
     "dragan": Penalty(lambda s: dragan(s.critic, s.x, s.drawn[0], s.drawn[1]), 10.0, _around),
     "r1": Penalty(lambda s: r1(s.critic, s.x), 5.0),
     "r2": Penalty(lambda s: r2(s.critic, s.fake), 5.0),
-    "consistency": Penalty(_consistency, 2.0, needs=frozenset({"features", "dropout"})),
+    "consistency": Penalty(lambda s: consistency(s.real, s.again()), 2.0, needs=frozenset({"features", "dropout"})),
     "feature-matching": Penalty(
-        lambda s: feature_matching(_features(s.seen), _features(s.seen_fake)),
+        lambda s: feature_matching(s.real.features, s.judged_fake.features),
         1.0,
         of="G",
         needs=frozenset({"features"}),
     ),
-    "pulling-away": Penalty(lambda s: pulling_away(_features(s.seen_fake)), 0.1, of="G", needs=frozenset({"codes"})),
+    "pulling-away": Penalty(lambda s: pulling_away(s.judged_fake.features), 0.1, of="G", needs=frozenset({"codes"})),
 }

@@ -14,8 +14,8 @@ class Playing:
     """How turns become updates.
 
     Attributes:
-        dynamics: ``strength ->`` it; ``None``: alternating play.
-        wrap: what becomes of each player's optimizer.
+        dynamics: Dynamics of a given strength; ``None`` for alternating play.
+        wrap: Change that is made to each player's optimizer.
     """
 
     dynamics: Callable[[float], Dynamics] | None = None

@@ -1,4 +1,4 @@
-"""What a critic says, in one form for all critics; and all that an objective or a penalty may look at."""
+"""All that a penalty of ``custom`` may look at."""
 
 from __future__ import annotations
 
@@ -7,89 +7,49 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-
-class Seen(NamedTuple):
-    """What a critic says of a batch.
-
-    Attributes:
-        value: logits or energies, (B,).
-        features: what its last layer reads, or its codes, (B, F); ``None`` where labels enter.
-        classes: logits of the classes, (B, K), of an auxiliary classifier.
-    """
-
-    value: Tensor
-    features: Tensor | None = None
-    classes: Tensor | None = None
-
-
-Look = Callable[[Callable[..., Any], Tensor, Tensor | None], Seen]  # (the critic, samples, labels)
-
-
-def look_inside(critic: Callable[..., Any], x: Tensor, y: Tensor | None) -> Seen:
-    """Ask a critic that shows its features."""
-    features, logits = critic(x)
-    return Seen(logits, features)
-
-
-def look_at_codes(critic: Callable[..., Any], x: Tensor, y: Tensor | None) -> Seen:
-    """Ask an autoencoder."""
-    return Seen(*critic(x, with_codes=True))
-
-
-def look_with_labels(critic: Callable[..., Any], x: Tensor, y: Tensor | None) -> Seen:
-    """Ask a critic that is told the label."""
-    return Seen(critic(x, y))
-
-
-def look_for_classes(critic: Callable[..., Any], x: Tensor, y: Tensor | None) -> Seen:
-    """Ask a critic that tells the class."""
-    logits, classes = critic(x)
-    return Seen(logits, classes=classes)
+from zerosum.networks.critic import Judgement
 
 
 class Held:
-    """A critic as a function of samples alone, as gradient penalties want it: labels are held."""
+    """A critic as a function of nothing but samples, as gradient penalties want it: labels are held."""
 
-    def __init__(self, look: Look, network: Any, labels: Tensor | None) -> None:
-        self._look, self._network, self._labels = look, network, labels
+    def __init__(self, network: Any, labels: Tensor | None) -> None:
+        self._network, self._labels = network, labels
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, ...) -> logits (B,)."""
-        return self._look(self._network, x, self._labels).value
+        logits: Tensor = self._network(x, self._labels)
+        return logits
 
     def frozen(self, x: Tensor) -> Tensor:
         """The same, without side effects."""
-        return self._look(self._network.frozen, x, self._labels).value
+        logits: Tensor = self._network.frozen(x, self._labels)
+        return logits
 
 
 class Situation(NamedTuple):
     """All that a penalty may look at.
 
     Attributes:
-        critic: samples -> logits, labels held.
-        x: real samples.
-        fake: generated samples.
-        seen: what the critic said of ``x``; ``None`` where nobody asked.
-        seen_fake: what it said of ``fake``.
-        again: asks it of ``x`` once more.
-        drawn: the penalty's random numbers.
+        critic: Critic as a function of samples, labels held.
+        x: Real samples.
+        fake: Generated samples.
+        judged: Judgement of the critic on ``x``; ``None`` where nobody asked.
+        judged_fake: Judgement of the critic on ``fake``.
+        again: Function that asks it about ``x`` once more.
+        drawn: Random numbers of the penalty.
     """
 
     critic: Held
     x: Tensor
     fake: Tensor
-    seen: Seen | None
-    seen_fake: Seen
-    again: Callable[[], Seen]
+    judged: Judgement | None
+    judged_fake: Judgement
+    again: Callable[[], Judgement]
     drawn: tuple[Tensor, ...]
 
     @property
-    def real_value(self) -> Tensor:
-        """Logits or energies of the real samples, (B,)."""
-        assert self.seen is not None  # whoever reads it says so in `needs_real`
-        return self.seen.value
-
-    @property
-    def fake_value(self) -> Tensor:
-        """Logits or energies of the generated samples, (B,)."""
-        return self.seen_fake.value
+    def real(self) -> Judgement:
+        """Judgement on real samples, where somebody asked."""
+        assert self.judged is not None  # whoever reads it says so in `needs_real`
+        return self.judged

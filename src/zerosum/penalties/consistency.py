@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.penalties.precision import in_float32
+from zerosum.networks.critic import Judgement
+from zerosum.precision import in_float32
 
 
-class Seen(NamedTuple):
-    """What a critic says of a batch in one pass, under one draw of its dropout."""
-
-    logits: Tensor  # D(x), (B,)
-    features: Tensor  # D_(x), what the last layer reads, (B, ...)
-
-
-def consistency(one: Seen, two: Seen, margin: float = 0.0, share: float = 0.1) -> Tensor:
+def consistency(one: Judgement, two: Judgement, margin: float = 0.0, share: float = 0.1) -> Tensor:
     """The consistency term of Wei et al. 2018 (arXiv:1803.01541), without its weight lambda_2.
 
     E max(0, d(D(x'), D(x'')) + share d(D_(x'), D_(x'')) - margin), with x' and x'' two passes of the same real x. As
     in the authors' code, d is the squared difference of two logits, and its mean over the units of two feature maps.
 
     Args:
-        one: the first pass, x'.
-        two: the second pass, x'', of the same samples in the same order.
-        margin: M', what may differ at no cost, >= 0.
-        share: weight of the features.
+        one: First pass, x'.
+        two: Second pass, x'', of the same samples in the same order.
+        margin: Difference M' that costs nothing, >= 0.
+        share: Weight of the features.
 
     Returns:
         A scalar >= 0.
 
     Raises:
-        ValueError: the passes differ in shape.
+        ValueError: The passes differ in shape.
     """
-    for name, a, b in zip(Seen._fields, one, two, strict=True):
+    for name, a, b in (("logits", one.logits, two.logits), ("features", one.features, two.features)):
         if a.shape != b.shape:
             raise ValueError(f"{name} have shapes {tuple(a.shape)} and {tuple(b.shape)}: pass the same samples twice")
 

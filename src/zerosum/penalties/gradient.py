@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad
 
-from zerosum.penalties.precision import in_float32
+from zerosum.precision import in_float32
 
-Critic = Callable[[Tensor], Tensor]
+CriticFunction = Callable[[Tensor], Tensor]
 Excess = Callable[[Tensor], Tensor]  # (slope - target) per sample -> what it costs
 
 
-def slope(critic: Critic, x: Tensor) -> Tensor:
+def slope(critic: CriticFunction, x: Tensor) -> Tensor:
     """The gradient of each sample's logit with respect to the sample: (B, ...) -> (B, ...), in float32."""
     frozen = getattr(critic, "frozen", critic)
 
@@ -45,19 +45,19 @@ def one_sided(off: Tensor) -> Tensor:
 
 
 def wgan_gp(
-    critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, target: float = 1.0, excess: Excess = two_sided
+    critic: CriticFunction, real: Tensor, fake: Tensor, eps: Tensor, target: float = 1.0, excess: Excess = two_sided
 ) -> Tensor:
     """Eq. 3, Gulrajani et al. 2017 (arXiv:1704.00028), second term without its weight: E (|grad D(x^)| - target)^2.
 
     x^ = eps x + (1 - eps) G(z), as in Algorithm 1.
 
     Args:
-        critic: (B, ...) -> logits.
-        real: x, (B, ...).
-        fake: G(z), the same shape.
-        eps: U[0, 1] per sample, (B,) or (B, 1).
-        target: the slope aimed at.
-        excess: what |grad D(x^)| - target costs.
+        critic: Function (B, ...) -> logits.
+        real: Real samples x, (B, ...).
+        fake: Generated samples G(z) of the same shape.
+        eps: Random numbers U[0, 1] per sample, (B,) or (B, 1).
+        target: Slope that is aimed at.
+        excess: Cost of |grad D(x^)| - target.
 
     Returns:
         A scalar >= 0.
@@ -65,18 +65,25 @@ def wgan_gp(
     return excess(_norm(slope(critic, _between(real, fake, eps))) - target).mean()
 
 
-def wgan_div(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, power: float = 6.0) -> Tensor:
+def weighted_wgan_gp(
+    weight: float, critic: CriticFunction, real: Tensor, fake: Tensor, eps: Tensor
+) -> dict[str, Tensor]:
+    """:func:`wgan_gp` as a term of a loss, {"gp": weight times it}; {}, and nothing computed, where the weight is 0."""
+    return {"gp": weight * wgan_gp(critic, real, fake, eps)} if weight else {}
+
+
+def wgan_div(critic: CriticFunction, real: Tensor, fake: Tensor, eps: Tensor, power: float = 6.0) -> Tensor:
     """The penalty of WGAN-div, Wu et al. 2018 (arXiv:1712.01026), without its weight k: E |grad D(x^)|^power.
 
     Its best critic needs no Lipschitz constraint. x^ = eps x + (1 - eps) G(z), one of several choices that the paper
     compares.
 
     Args:
-        critic: (B, ...) -> logits.
-        real: x, (B, ...).
-        fake: G(z), the same shape.
-        eps: U[0, 1] per sample, (B,) or (B, 1).
-        power: p, above 1.
+        critic: Function (B, ...) -> logits.
+        real: Real samples x, (B, ...).
+        fake: Generated samples G(z) of the same shape.
+        eps: Random numbers U[0, 1] per sample, (B,) or (B, 1).
+        power: Exponent p, above 1.
 
     Returns:
         A scalar >= 0.
@@ -87,7 +94,7 @@ def wgan_div(critic: Critic, real: Tensor, fake: Tensor, eps: Tensor, power: flo
 
 
 def dragan(
-    critic: Critic,
+    critic: CriticFunction,
     real: Tensor,
     noise: Tensor,
     alpha: Tensor,
@@ -101,13 +108,13 @@ def dragan(
     one-sided in that code.
 
     Args:
-        critic: (B, ...) -> logits.
-        real: X, (B, ...).
-        noise: U[0, 1) of X's shape.
-        alpha: U[0, 1] per sample, (B,) or (B, 1).
-        target: k, the slope aimed at.
-        scale: of the noise, in standard deviations.
-        excess: what |grad D(x + delta)| - target costs.
+        critic: Function (B, ...) -> logits.
+        real: Real samples X, (B, ...).
+        noise: Random numbers U[0, 1) of X's shape.
+        alpha: Random numbers U[0, 1] per sample, (B,) or (B, 1).
+        target: Slope that is aimed at: k.
+        scale: Scale of the noise, in standard deviations.
+        excess: Cost of |grad D(x + delta)| - target.
 
     Returns:
         A scalar >= 0.
@@ -120,12 +127,12 @@ def dragan(
     return excess(_norm(slope(critic, in_float32(around, real, noise, alpha))) - target).mean()
 
 
-def r1(critic: Critic, real: Tensor) -> Tensor:
+def r1(critic: CriticFunction, real: Tensor) -> Tensor:
     """Eq. 9, Mescheder et al. 2018 (arXiv:1801.04406), without its weight gamma / 2: E |grad D(x)|^2.
 
     Args:
-        critic: (B, ...) -> logits.
-        real: (B, ...).
+        critic: Function (B, ...) -> logits.
+        real: Real samples, (B, ...).
 
     Returns:
         A scalar >= 0.
@@ -133,12 +140,12 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
     return _squares(slope(critic, real)).mean()
 
 
-def r2(critic: Critic, fake: Tensor) -> Tensor:
+def r2(critic: CriticFunction, fake: Tensor) -> Tensor:
     """Eq. 10, Mescheder et al. 2018 (arXiv:1801.04406), without its weight gamma / 2: E |grad D(G(z))|^2.
 
     Args:
-        critic: (B, ...) -> logits.
-        fake: (B, ...).
+        critic: Function (B, ...) -> logits.
+        fake: Generated samples, (B, ...).
 
     Returns:
         A scalar >= 0.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerosum.penalties.precision import in_float32
+from zerosum.precision import in_float32
 
 ENTROPY = math.log(2)  # of one code, uniform on [-1, 1]
 
@@ -21,15 +21,15 @@ def categorical_information(logits: Tensor, codes: Tensor, entropy: float | None
     """Eq. 5, Chen et al. 2016 (arXiv:1606.03657), for a categorical code: L_I = E log Q(c|x) + H(c).
 
     Args:
-        logits: of Q(c|x) for samples x = G(z, c), (B, K).
-        codes: the c they were made from, one-hot, (B, K).
-        entropy: H(c) in nats. None: log K, all codes equally likely.
+        logits: Logits of Q(c|x) for samples x = G(z, c), (B, K).
+        codes: Codes c that the samples were made from, one-hot, (B, K).
+        entropy: Entropy H(c) in nats. None: log K, all codes equally likely.
 
     Returns:
         A scalar <= H(c): H(c) where Q is sure and right, 0 where Q(c|x) = P(c), below 0 where it misleads.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: The shapes differ.
     """
     _check_same("logits", logits, codes)
     prior = math.log(logits.shape[1]) if entropy is None else entropy
@@ -43,15 +43,15 @@ def gaussian_information(mean: Tensor, codes: Tensor, log_std: Tensor | float = 
     is at most log 2 - log(2 pi) / 2 = -0.226 per code: its gradient teaches, its value tells nothing.
 
     Args:
-        mean: what Q says of samples x = G(z, c), (B, codes).
-        codes: the c they were made from, the same shape, in [-1, 1].
-        log_std: logarithm of Q's standard deviation: a number, or what Q says of each code, (B, codes).
+        mean: Means of Q for samples x = G(z, c), (B, codes).
+        codes: Codes c that the samples were made from, of the same shape, in [-1, 1].
+        log_std: Logarithm of Q's standard deviation: a number, or one for each code, (B, codes).
 
     Returns:
         A scalar; without upper limit where std may shrink, as the information of a continuous code is.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: The shapes differ.
     """
     _check_same("mean", mean, codes)
 

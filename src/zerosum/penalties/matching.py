@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zerosum.core.optim import Optimizer, Tensors, Update
-from zerosum.penalties.precision import in_float32
+from zerosum.precision import in_float32
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
@@ -19,35 +19,18 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     whatever the samples are: it must not have batch normalisation.
 
     Args:
-        real: f(x), the critic's features of real samples, (B, ...).
-        fake: f(G(z)), the critic's features of generated samples; its batch may have another size.
+        real: Features f(x) of real samples, (B, ...).
+        fake: Features f(G(z)) of generated samples; their batch may have another size.
 
     Returns:
         A scalar >= 0: a sum over features.
     """
-    return in_float32(lambda x, y: _apart(x, y).square().sum(), real, fake)
-
-
-def feature_matching_l1(real: Tensor, fake: Tensor) -> Tensor:
-    """The authors' code for CIFAR-10 and SVHN, Salimans et al. 2016 (arXiv:1606.03498): mean |E f(x) - E f(G(z))|.
-
-    Args:
-        real: f(x), the critic's features of real samples, (B, ...).
-        fake: f(G(z)), the critic's features of generated samples; its batch may have another size.
-
-    Returns:
-        A scalar >= 0: a mean over features.
-    """
-    return in_float32(lambda x, y: _apart(x, y).abs().mean(), real, fake)
-
-
-def _apart(real: Tensor, fake: Tensor) -> Tensor:
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
             f"features of shape {tuple(real.shape)} (real) and {tuple(fake.shape)} (fake): they must agree in all but "
             "the number of samples"
         )
-    return real.mean(0) - fake.mean(0)
+    return in_float32(lambda x, y: (x.mean(0) - y.mean(0)).square().sum(), real, fake)
 
 
 def historical(base: Optimizer, strength: float) -> Optimizer:
@@ -58,8 +41,8 @@ def historical(base: Optimizer, strength: float) -> Optimizer:
     so the log does not show it.
 
     Args:
-        base: the optimizer that makes the step.
-        strength: of the pull towards the mean, above 0.
+        base: Optimizer that makes the step.
+        strength: Strength of the pull towards the mean, above 0.
 
     Returns:
         An optimizer whose state holds that of ``base``, the mean and t.

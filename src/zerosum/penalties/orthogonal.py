@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from zerosum.penalties.precision import in_float32
+from zerosum.precision import in_float32
 
 
 def orthogonal(weight: Tensor) -> Tensor:
     """||W W^T - I||_F^2: rows of length 1, each at right angles to the others. Brock et al. 2017 (arXiv:1609.07093).
 
     Args:
-        weight: (out, ...), as a matrix with a row for each output.
+        weight: Weight (out, ...), taken as a matrix with a row for each output.
 
     Returns:
         A scalar, 0 for orthonormal rows.
@@ -26,7 +26,7 @@ def off_diagonal(weight: Tensor) -> Tensor:
     """||W W^T * (1 - I)||_F^2: rows at right angles, of any length. Eq. 3, Brock et al. 2019 (arXiv:1809.11096).
 
     Args:
-        weight: (out, ...), as a matrix with a row for each output.
+        weight: Weight (out, ...), taken as a matrix with a row for each output.
 
     Returns:
         A scalar, 0 for orthogonal rows. (The authors' PyTorch code adds half its gradient, so its strength of 1e-4 is
@@ -41,9 +41,9 @@ def orthogonal_regularisation(
     """The sum of ``form`` over all matrices among ``weights``: R_beta / beta in Eq. 3, Brock et al. 2019.
 
     Args:
-        weights: of a network, by name; biases and gains (fewer than two dimensions) do not count.
-        form: :func:`off_diagonal` or :func:`orthogonal`.
-        skip: names that do not count either, such as the shared embedding's.
+        weights: Weights of a network, by name; biases and gains (fewer than two dimensions) do not count.
+        form: Penalty on one matrix: :func:`off_diagonal` or :func:`orthogonal`.
+        skip: Names that do not count either, such as the shared embedding's.
     """
     matrices = [w for name, w in weights.items() if w.dim() > 1 and name not in skip]
     if not matrices:

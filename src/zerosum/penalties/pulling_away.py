@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerosum.penalties.precision import in_float32
+from zerosum.precision import in_float32
 
 
 def pulling_away(codes: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def pulling_away(codes: Tensor) -> Tensor:
     some published ports leave it out. A code of zeros has no direction: its cosines count as 0, with derivative 0.
 
     Args:
-        codes: S, of one batch of generated samples, (N, S), N at least 2.
+        codes: Codes S of one batch of generated samples, (N, S), N at least 2.
 
     Returns:
         A scalar in [0, 1]: 0 if all codes are orthogonal, 1 if all are parallel.

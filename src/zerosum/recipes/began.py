@@ -6,15 +6,17 @@ samples of the critic's turn; k follows those of the generator's. On points, MLP
 """
 
 import torch
-from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Said, Terms
+from zerosum.core.game import Memory, Nets, Said, Terms
 from zerosum.core.optim import Schedule, adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks.autoencoder import began_pair
 from zerosum.objectives.energy import balance, boundary_equilibrium, convergence
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Berthelot et al.", 2017, "1703.10717", objective="energy")
 
 
 def recipe(
@@ -31,22 +33,17 @@ def recipe(
     batch_size: int = 16,
     steps: int = 500_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Hold the reconstruction errors of generated and of real samples at a fixed ratio while both fall.
 
     Args:
-        data: what to learn.
-        gamma: the diversity ratio E L(G(z)) / E L(x), in [0, 1]: lower gives less diverse samples.
-        k_rate: lambda_k, the proportional gain of k.
-        latent: dimension of z ~ U[-1, 1], and of the critic's codes.
-        width: n, channels of the generator; unused on points.
-        lr: Adam's learning rate at first, of both players.
-        lr_halved_every: after so many updates each.
-        lr_least: where halving ends.
-        beta1: Adam's momentum.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        gamma: Diversity ratio E L(G(z)) / E L(x), in [0, 1]: lower gives less diverse samples.
+        k_rate: Proportional gain of k: lambda_k.
+        latent: Dimension of the latent z, and of the critic's codes.
+        width: Unit of channels of the generator: n; not read on points.
+        lr: Learning rate of both players, at first.
+        lr_halved_every: Updates of a player after which its learning rate is halved, again and again.
+        lr_least: Learning rate at which halving ends.
     """
-    rate = halving(lr, lr_halved_every, lr_least)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         real, fake = n.D(b.x), n.D(n.G(b.z))
@@ -61,18 +58,17 @@ def recipe(
 
     k = torch.zeros(())
     balance(k, k, k, gamma, k_rate)  # refuses now what it would refuse after the first iteration
-    game = Game(
-        began_pair(data.shape, latent, width),
-        opts={"D": adam(rate, beta1=beta1), "G": adam(rate, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    return two_player(
+        *began_pair(data.shape, latent, width),
+        d_loss,
+        g_loss,
+        opt=adam(halving(lr, lr_halved_every, lr_least), beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
         memory={"k": k},
         remember=remember,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))
 
 
 def halving(rate: float, every: int, least: float) -> Schedule:

@@ -6,17 +6,20 @@ at half the size); the critic for 512 pixels continues the pattern of the others
 faster at first.
 """
 
+from zerosum.conditioning.biggan import biggan_deep_pair, class_tables
 from zerosum.constraints import power_iteration
 from zerosum.core.ema import Average, warmed_up
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
+from zerosum.latent.priors import each, labels, normal
 from zerosum.networks.layers.recompute import directly, recomputed
 from zerosum.objectives import hinge
-from zerosum.parts.biggan import deep_networks
-from zerosum.parts.classes import drawing
 from zerosum.penalties.orthogonal import orthogonal_regularisation
-from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, labelled_shape, two_player
+
+ABOUT = About("Brock et al.", 2019, "1809.11096", objective="hinge", penalty="orthogonal-regularisation")
 
 
 def recipe(
@@ -36,46 +39,40 @@ def recipe(
     batch_size: int = 2048,
     steps: int = 150_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play BigGAN's game with deeper networks, in which the whole latent enters every block of the generator.
 
     Args:
-        data: what to learn; it must have labels, and 32, 64, 128, 256 or 512 pixels a side.
-        latent: dimension of z ~ N(0, I).
-        width: the unit of channels of both networks. None: 128.
-        shared: dimension of the class embedding that all blocks share.
-        orthogonal: beta, strength of the generator's orthogonal regularisation.
-        g_lr: Adam's learning rate, of the generator.
-        d_lr: Adam's learning rate, of the critic.
-        beta1: Adam's momentum.
-        beta2: Adam's decay of squares.
-        ema: decay of the generator's running average, which is sampled from.
-        n_critic: critic updates per generator update.
-        recompute: keep less for the backward pass, and compute each block twice?
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        width: Unit of channels of both networks. None: 128.
+        shared: Dimension of the class embedding that all blocks share.
+        orthogonal: Weight of the generator's orthogonal regularisation: beta.
     """
-    channels, size, classes = labelled_images(data, instead="sngan")
-    run = recomputed if recompute else directly
-    nets = deep_networks(size, channels, classes, latent=latent, width=width, shared=shared, run=run)
 
-    def d_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
+    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"hinge": hinge.d(n.D(b.x, b.y), n.D(n.G(b.z, b.c), b.c))}
 
-    def g_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
+    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         fooling = hinge.g(None, n.D(n.G(b.z, b.c), b.c))
         if not orthogonal:
             return {"hinge": fooling}
-        return {
-            "hinge": fooling,
-            "ortho": orthogonal * orthogonal_regularisation(n.G.weights, skip=("embedding.weight",)),
-        }
+        return {"hinge": fooling, "ortho": orthogonal * orthogonal_regularisation(n.G.weights, skip=tables)}
 
-    game = Game(
-        nets,
-        opts={"D": adam(d_lr, beta1=beta1, beta2=beta2), "G": adam(g_lr, beta1=beta1, beta2=beta2)},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
-        project={name: power_iteration(net) for name, net in nets.items()},
+    channels, size, classes = labelled_shape(data, instead="sngan")
+    run = recomputed if recompute else directly
+    g, d = biggan_deep_pair(size, channels, classes, latent=latent, width=width, shared=shared, run=run)
+    tables = class_tables(g)
+    return two_player(
+        g,
+        d,
+        d_loss,
+        g_loss,
+        d_opt=adam(d_lr, beta1=beta1, beta2=beta2),
+        g_opt=adam(g_lr, beta1=beta1, beta2=beta2),
+        latent=normal(latent),
+        draws={"z": each(normal(latent)), "c": each(labels(classes))},
+        classes=classes,
+        n_critic=n_critic,
+        batch_size=batch_size,
+        steps=steps,
+        project={"G": power_iteration(g), "D": power_iteration(d)},
         average={"G": Average(warmed_up(ema))} if ema else {},
     )
-
-    return Recipe((Phase(game, steps),), batch_size, *drawing(latent, classes))

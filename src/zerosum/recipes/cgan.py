@@ -5,28 +5,22 @@ from both papers: DCGAN networks, Adam, and the non-saturating objective, in pla
 (Mirza) and of SNGAN's residual networks with conditional batch norm and the hinge loss (Miyato).
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zerosum.conditioning import concat, projection
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
-from zerosum.data.priors import labels, uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks import dcgan
+from zerosum.networks.pairs import Pair
 from zerosum.objectives import non_saturating
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, labelled_shape, two_player
 
-
-class LabelledBatch(NamedTuple):
-    """Real samples with their labels, which the generated ones have as well, and latents."""
-
-    x: Tensor
-    y: Tensor
-    z: Tensor
+ABOUT = About("Mirza and Osindero", 2014, "1411.1784", objective="non-saturating")
 
 
 def recipe(
@@ -43,49 +37,44 @@ def recipe(
     batch_size: int = 100,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play the non-saturating game for each class, whose label both players are told.
 
     Args:
-        data: what to learn; it must have labels.
-        critic: how it sees the label: as further planes of the image, or as a direction of its features.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        beta2: Adam's decay of squares.
-        decay_after: from this update on, lr falls in a straight line to 0 at the last. None: it stays.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        critic: Place where the critic sees the label: further planes of the image, or a direction of its features.
     """
-    classes = len(data.classes)
-    if classes < 2 or data.is_points:
-        raise ValueError("needs labelled images, such as a folder with a subfolder for each class; try ns-gan or dcgan")
-    channels, size, _ = data.shape
-    critics: dict[str, Callable[[], nn.Module]] = {
-        "concat": lambda: concat.Critic(dcgan.Critic(width, size, channels + classes, kernel), classes),
-        "projection": lambda: projection.Critic(dcgan.Critic(width, size, channels, kernel), classes),
-    }
-    generator = concat.Generator(dcgan.Generator(latent + classes, width, size, channels, kernel), classes)
-    rate = lr if decay_after is None else linear_decay(lr, decay_after, steps)
 
-    def d_loss(n: Nets, b: LabelledBatch, m: Memory) -> Terms:
+    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.d(n.D(b.x, b.y), n.D(n.G(b.z, b.y), b.y))}
 
-    def g_loss(n: Nets, b: LabelledBatch, m: Memory) -> Terms:
+    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.g(None, n.D(n.G(b.z, b.y), b.y))}
 
-    game = Game(
-        {"G": generator, "D": critics[critic]()},
-        opts={"D": adam(rate, beta1=beta1, beta2=beta2), "G": adam(rate, beta1=beta1, beta2=beta2)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    channels, size, classes = labelled_shape(data, instead="dcgan")
+    rate = lr if decay_after is None else linear_decay(lr, decay_after, steps)
+    return two_player(
+        *networks((channels, size, classes), latent, width, kernel, planes=critic == "concat"),
+        d_loss,
+        g_loss,
+        opt=adam(rate, beta1=beta1, beta2=beta2),
+        latent=uniform(latent),
+        classes=classes,
+        batch_size=batch_size,
+        steps=steps,
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> LabelledBatch:
-        assert y is not None  # the data have labels
-        return LabelledBatch(x, y, uniform(len(x), latent, rng))
 
-    def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return uniform(n, latent, rng), labels(n, classes, rng)
+def networks(shape: tuple[int, int, int], latent: int, width: int, kernel: int, *, planes: bool) -> Pair:
+    """DCGAN's networks with labels: beside the latent; and in the critic as ``planes``, or by projection.
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior)
+    Args:
+        shape: (channels, pixels a side, classes).
+        latent: Dimension of z.
+        width: Channels of the generator's last hidden layer and of the critic's first.
+        kernel: Side of the kernels, in pixels.
+        planes: Whether the critic sees labels as further planes of the image.
+    """
+    channels, size, classes = shape
+    generator = concat.Generator(dcgan.Generator(latent + classes, width, size, channels, kernel), classes)
+    seen = dcgan.Critic(width, size, channels + classes if planes else channels, kernel)
+    critic: nn.Module = concat.Critic(seen, classes) if planes else projection.Critic(seen, classes)
+    return generator, critic

@@ -5,32 +5,25 @@ As in the authors' code: dropout acts wherever the critic runs, after its last t
 Departures: no labels, and the settings of 32 pixels throughout.
 """
 
-from typing import NamedTuple
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
-from zerosum.data.priors import normal
+from zerosum.latent.priors import each, normal, per_sample
 from zerosum.networks import dcgan, mlp, resnet
 from zerosum.networks.common import he_normal
-from zerosum.networks.heads import split
 from zerosum.networks.layers import LayerNorm
 from zerosum.networks.layers.dropout import Dropout
+from zerosum.networks.pairs import Pair
 from zerosum.objectives import wasserstein
-from zerosum.penalties.consistency import Seen, consistency
+from zerosum.penalties.consistency import consistency
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
-
-class Batch(NamedTuple):
-    """The random variables of one update; dropout draws from torch's own generator."""
-
-    x: Tensor  # real samples
-    z: Tensor  # latents, N(0, I), twice as many
-    eps: Tensor  # U[0, 1] per sample
+ABOUT = About("Wei et al.", 2018, "1803.01541", objective="wasserstein", penalty="consistency, wgan-gp")
+MOVED = {"F/net.": "D/"}
 
 
 def recipe(
@@ -48,54 +41,46 @@ def recipe(
     batch_size: int = 64,
     steps: int = 100_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Minimise the Wasserstein-1 distance with a critic that says the same twice of real samples under dropout.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ N(0, I).
-        width: channels of the networks. None: 128 at 32 pixels, 64 at other sizes, 512 on points.
-        lr: Adam's learning rate at the start, of both players.
-        beta1: Adam's momentum.
-        beta2: Adam's decay of squares.
-        n_critic: critic updates per generator update.
-        penalty_weight: lambda_1, of the gradient penalty.
-        consistency_weight: lambda_2, of the consistency term.
-        margin: M', how far two passes may differ at no cost.
-        batch_size: real samples per critic update; the generator's batch is twice that.
-        steps: generator updates in all.
+        width: Unit of channels of both networks. None: 128 at 32 pixels, 64 at other sizes, 512 units on points.
+        lr: Learning rate of both players at the start.
+        penalty_weight: Weight of the penalty: lambda_1.
+        consistency_weight: Weight of the consistency term: lambda_2.
+        margin: Difference between two passes that costs nothing: M'.
+        batch_size: Real samples per update, of the critic; the generator's batch is twice that.
     """
-    generator, critic = networks(data.shape, latent, width)
-    features, last = split(critic)  # D_, and the layer after it
-
-    def look(n: Nets, x: Tensor) -> Seen:
-        return Seen(n.D(h := n.F(x)), h)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        fake, one, two = n.G(b.z[: len(b.x)]), look(n, b.x), look(n, b.x)
+        fake, one, two = n.G(b.z[: len(b.x)]), n.D.judge(b.x), n.D.judge(b.x)
         return {
-            "w": wasserstein.d(one.logits, look(n, fake).logits),
-            "gp": penalty_weight * wgan_gp(lambda x: n.D.frozen(n.F.frozen(x)), b.x, fake, b.eps),
+            "w": wasserstein.d(one.logits, n.D(fake)),
+            "gp": penalty_weight * wgan_gp(n.D, b.x, fake, b.eps),
             "ct": consistency_weight * consistency(one, two, margin),
         }
 
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        return {"w": wasserstein.g(None, look(n, n.G(b.z)).logits)}
+        return {"w": wasserstein.g(None, n.D(n.G(b.z)))}
 
-    d, g = (adam(linear_decay(lr, 0, turns * steps), beta1=beta1, beta2=beta2) for turns in (n_critic, 1))
-    game = Game(
-        {"G": generator, "F": features, "D": last},
-        opts={"F": d, "D": d, "G": g},
-        players={"D": Player(("F", "D"), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
+    prior = normal(latent)
+    d_rate, g_rate = (linear_decay(lr, 0, updates) for updates in (n_critic * steps, steps))
+    return two_player(
+        *networks(data.shape, latent, width),
+        d_loss,
+        g_loss,
+        d_opt=adam(d_rate, beta1=beta1, beta2=beta2),
+        g_opt=adam(g_rate, beta1=beta1, beta2=beta2),
+        latent=prior,
+        draws={"z": each(prior, times=2), "eps": per_sample},
+        n_critic=n_critic,
+        batch_size=batch_size,
+        steps=steps,
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, normal(2 * len(x), latent, rng), torch.rand(len(x), generator=rng, device=x.device))
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: normal(n, latent, rng))
-
-
-def networks(shape: tuple[int, ...], latent: int, width: int | None) -> tuple[nn.Module, nn.Module]:
-    """Generator and critic for this shape of data."""
+def networks(shape: tuple[int, ...], latent: int, width: int | None) -> Pair:
+    """WGAN-GP's networks, with dropout in the critic."""
     unit = (512 if len(shape) == 1 else 64) if width is None else width
     if len(shape) == 1:
         hidden, drop = (unit,) * 3, nn.Sequential(nn.ReLU(), Dropout(0.5))

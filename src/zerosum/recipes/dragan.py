@@ -1,31 +1,21 @@
 """DRAGAN. Kodali et al. 2017, arXiv:1705.07215, Algorithm 1.
 
 Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one-
-sided; the paper's text has Gaussian noise. On points, MLPs.
+sided; the paper's text has Gaussian noise. On points, both networks are MLPs with three hidden layers of 128 units,
+whatever ``width`` and ``kernel`` are.
 """
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
-from zerosum.networks.pairs import dcgan_pair, points_pair
+from zerosum.latent.priors import each, per_sample, uniform, uniform_like
+from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.penalties.gradient import dragan
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
-
-class Batch(NamedTuple):
-    """The random variables of Algorithm 1."""
-
-    x: Tensor  # real samples
-    z: Tensor  # latents, U[-1, 1]
-    noise: Tensor  # U[0, 1) of x's shape
-    alpha: Tensor  # U[0, 1] per sample
+ABOUT = About("Kodali et al.", 2017, "1705.07215", objective="non-saturating", penalty="dragan")
 
 
 def recipe(
@@ -42,22 +32,13 @@ def recipe(
     batch_size: int = 64,
     steps: int = 100_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play the non-saturating game, the critic's slope held near a target around real samples.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first; unused on points.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        beta2: Adam's decay of squares.
-        penalty_weight: lambda.
-        slope: k, the slope that the critic should have around real samples.
-        batch_size: m, real samples per update.
-        steps: generator updates in all.
+        penalty_weight: Weight of the penalty: lambda.
+        slope: Target of the critic's slope around real samples: k.
+        batch_size: Real samples per update: m.
     """
-    nets = points_pair(data.shape, latent) if data.is_points else dcgan_pair(data.shape, latent, width, kernel)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {
@@ -68,15 +49,14 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        nets,
-        opts={"D": adam(lr, beta1=beta1, beta2=beta2), "G": adam(lr, beta1=beta1, beta2=beta2)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    prior = uniform(latent)
+    return two_player(
+        *dcgan_pair(data.shape, latent, width, kernel),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1, beta2=beta2),
+        latent=prior,
+        draws={"noise": uniform_like, "alpha": per_sample, "z": each(prior)},
+        batch_size=batch_size,
+        steps=steps,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        noise = torch.rand(x.shape, generator=rng, device=x.device)
-        alpha = torch.rand(len(x), generator=rng, device=x.device)
-        return Batch(x, uniform(len(x), latent, rng), noise, alpha)
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))

@@ -5,16 +5,16 @@ not depend on the size of images; networks are DCGAN's, on points MLPs; margin a
 clothes (``results/recipes.md``). ``ebgan-pt`` adds the pulling-away term.
 """
 
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks.autoencoder import ebgan_pair
 from zerosum.objectives.energy import energy_based
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Zhao et al.", 2017, "1609.03126", objective="energy-based")
 
 
 def recipe(
@@ -30,21 +30,14 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Lower the energy of real samples and raise that of generated ones up to a margin.
 
     Args:
-        data: what to learn.
-        margin: m, the energy up to which that of generated samples is raised: a squared error per pixel, of images in
+        margin: Energy up to which that of generated samples is raised: m, a squared error per pixel of images in
             [-1, 1].
-        code: numbers in a code, between encoder and decoder.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the last hidden layer of generator and decoder and of the first of the encoder; unused on
-            points.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        code: Numbers in a code, between encoder and decoder.
+        width: Unit of channels: of the last hidden layer of generator and decoder, and of the encoder's first; not
+            read on points.
     """
     objective = energy_based(margin)
 
@@ -56,13 +49,12 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"energy": objective.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        ebgan_pair(data.shape, latent, width, kernel, code),
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    return two_player(
+        *ebgan_pair(data.shape, latent, width, kernel, code),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))

@@ -5,17 +5,17 @@ over pixels, so that the margin, in these units, does not depend on the size of 
 MLPs; margin and learning rate are ours, chosen on clothes (``results/recipes.md``).
 """
 
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks.autoencoder import ebgan_pair
 from zerosum.objectives.energy import energy_based
 from zerosum.penalties.pulling_away import pulling_away
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Zhao et al.", 2017, "1609.03126", objective="energy-based", penalty="pulling-away")
 
 
 def recipe(
@@ -32,26 +32,18 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play EBGAN's game, the generator's samples kept apart by their codes.
 
     Args:
-        data: what to learn.
-        margin: m, the energy up to which that of generated samples is raised: a squared error per pixel, of images in
+        margin: Energy up to which that of generated samples is raised: m, a squared error per pixel of images in
             [-1, 1].
-        pt_weight: of the pulling-away term in the generator's loss.
-        code: numbers in a code, between encoder and decoder: what the pulling-away term compares.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the last hidden layer of generator and decoder and of the first of the encoder; unused on
-            points.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real samples per update, at least 2.
-        steps: generator updates in all.
+        pt_weight: Weight of the pulling-away term in the generator's loss.
+        code: Numbers in a code, between encoder and decoder: what the pulling-away term compares.
+        width: Unit of channels: of the last hidden layer of generator and decoder, and of the encoder's first; not
+            read on points.
+        batch_size: Real samples per update, at least 2.
     """
     objective = energy_based(margin)
-    if batch_size < 2:
-        raise ValueError(f"batch_size={batch_size}: the pulling-away term compares samples of a batch, at least 2")
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         real = n.D(b.x)
@@ -59,16 +51,17 @@ def recipe(
         return {"energy": objective.d(real, n.D(n.G(b.z)))}
 
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        energies, codes = n.D(n.G(b.z), with_codes=True)
-        return {"energy": objective.g(None, energies), "pt": pt_weight * pulling_away(codes)}
+        fake = n.D.judge(n.G(b.z))
+        return {"energy": objective.g(None, fake.logits), "pt": pt_weight * pulling_away(fake.features)}
 
-    game = Game(
-        ebgan_pair(data.shape, latent, width, kernel, code),
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    if batch_size < 2:
+        raise ValueError(f"batch_size={batch_size}: the pulling-away term compares samples of a batch, at least 2")
+    return two_player(
+        *ebgan_pair(data.shape, latent, width, kernel, code),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))

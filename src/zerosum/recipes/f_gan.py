@@ -13,26 +13,28 @@ and VAE references) are our choice. On points, MLPs with three hidden layers.
 import math
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zerosum.core.dynamics import simultaneous
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.dynamics import Dynamics, simultaneous
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks import mlp
 from zerosum.networks.layers import BatchNorm
-from zerosum.networks.pairs import points_pair
+from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives.f_divergence import f_gan, f_gan_heuristic, named
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.parts import pick
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
+ABOUT = About("Nowozin, Cseke and Tomioka", 2016, "1606.00709", objective="f-divergence")
 Divergence = Literal[
     "total-variation", "kl", "reverse-kl", "pearson", "neyman", "squared-hellinger", "jeffrey", "jensen-shannon",
     "weighted-jensen-shannon", "gan", "alpha",
 ]  # fmt: skip
 GENERATORS = {"variational": f_gan, "heuristic": f_gan_heuristic}
-METHODS = {"single-step": simultaneous, "alternating": None}
+METHODS: dict[str, Dynamics | None] = {"single-step": simultaneous, "alternating": None}
 
 
 def recipe(
@@ -51,30 +53,18 @@ def recipe(
     batch_size: int = 4096,
     steps: int = 10_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Minimise the f-divergence of your choice, by the bound on it that the critic gives.
 
     Args:
-        data: what to learn.
-        divergence: the D_f that G minimises.
-        generator: variational: G descends the bound F; heuristic: it ascends E T(G(z)).
-        method: single-step (Algorithm 1): both players move at once; alternating: in turn.
-        alpha: of the divergence alpha: any number but 0 and 1.
-        pi: of the divergence weighted-jensen-shannon: the weight of the data, in (0, 1).
-        latent: dimension of z ~ U[-1, 1].
-        width: units of each hidden layer on points; unused on images.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        n_critic: critic updates per generator update, 1 unless alternating.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        divergence: Divergence D_f that the generator minimises.
+        generator: Loss of the generator. variational: it descends the bound F; heuristic: it ascends E T(G(z)).
+        method: Order of moves. single-step (Algorithm 1): both players at once; alternating: in turn.
+        alpha: Parameter of the divergence alpha: any number except 0 and 1.
+        pi: Parameter of the divergence weighted-jensen-shannon: the weight of the data, in (0, 1).
+        width: Units of each hidden layer on points; not read on images.
+        n_critic: Critic updates per generator update: 1 unless alternating.
     """
-    for choice, known in ((generator, GENERATORS), (method, METHODS)):
-        if choice not in known:
-            raise ValueError(f"there is no {choice!r}: choose one of {', '.join(known)}")
-    if n_critic != 1 and method == "single-step":
-        raise ValueError(f"n_critic={n_critic}: in the single-step method both players move at once; use alternating")
-    objective = GENERATORS[generator](named(divergence, alpha=alpha, pi=pi))
-    nets = points_pair(data.shape, latent, width) if data.is_points else image_nets(data.shape, latent)
+    objective = pick(GENERATORS, generator, "generator")(named(divergence, alpha=alpha, pi=pi))
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": objective.d(n.D(b.x), n.D(n.G(b.z)))}
@@ -82,25 +72,27 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": objective.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        nets,
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
+    if n_critic != 1 and method == "single-step":
+        raise ValueError(f"n_critic={n_critic}: in the single-step method both players move at once; use alternating")
+    nets = points_pair(data.shape, latent, width) if data.is_points else image_pair(data.shape, latent)
+    return two_player(
+        *nets,
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        n_critic=n_critic,
+        batch_size=batch_size,
+        steps=steps,
+        dynamics=pick(METHODS, method, "method"),
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
 
-    return Recipe(
-        (Phase(game, steps),), batch_size, draw, lambda n, rng: uniform(n, latent, rng), dynamics=METHODS[method]
-    )
-
-
-def image_nets(shape: tuple[int, ...], latent: int) -> dict[str, nn.Module]:
+def image_pair(shape: tuple[int, ...], latent: int) -> Pair:
     """MLPs: a rectifier generator with batch norm, and an ELU critic."""
     generator = nn.Sequential(
         *(nn.Linear(latent, 1200), BatchNorm(1200), nn.ReLU()),
         *(nn.Linear(1200, 1200), BatchNorm(1200), nn.ReLU()),
         *(nn.Linear(1200, math.prod(shape)), nn.Tanh(), nn.Unflatten(1, shape)),
     )
-    return {"G": generator, "D": mlp.Critic(shape, (240, 240), activation=nn.functional.elu)}
+    return generator, mlp.Critic(shape, (240, 240), activation=nn.functional.elu)

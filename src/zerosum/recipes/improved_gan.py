@@ -10,23 +10,26 @@ update, where its CIFAR-10 script with minibatch discrimination makes three; the
 from functools import partial
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.core.random import generator as random
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks import dcgan
 from zerosum.networks.common import he_normal
 from zerosum.networks.layers.virtual_batch_norm import Referenced, VirtualBatchNorm
-from zerosum.networks.minibatch_critic import MinibatchCritic, Open
-from zerosum.networks.pairs import points_pair
+from zerosum.networks.minibatch_critic import MinibatchCritic
+from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives.smoothed import smoothed
 from zerosum.penalties.matching import feature_matching, historical
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Salimans et al.", 2016, "1606.03498", objective="smoothed", penalty="matching")
+MOVED = {"D/net.": "D/"}
 
 
 def recipe(
@@ -46,51 +49,42 @@ def recipe(
     batch_size: int = 100,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play against a critic with smoothed targets that compares the samples of a batch, or match its mean features.
 
     Args:
-        data: what to learn.
-        generator: what it minimises: -log D(G(z)), or the distance between mean features of real and of its samples.
-        smoothing: how far the critic's target for real samples is below 1.
-        kernels: of minibatch discrimination; 0: without it.
-        dims: of the space in which each kernel compares samples.
-        averaging: strength of historical averaging, of both players; 0: without it.
-        reference: samples in the reference batch of the generator's virtual batch norm; 0: plain batch norm.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first; unused on points.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        generator: What G minimises: -log D(G(z)), or the distance between mean features of real and of its samples.
+        smoothing: Distance of the critic's target for real samples from 1.
+        kernels: Kernels of minibatch discrimination. 0: without it.
+        dims: Dimension of the space in which each kernel compares samples.
+        averaging: Strength of historical averaging, of both players. 0: without it.
+        reference: Samples in the reference batch of the generator's virtual batch norm. 0: plain batch norm.
     """
     objective = smoothed(smoothing)
-    nets = networks(data.shape, latent, width, kernel, reference)
-    if kernels:
-        nets["D"] = MinibatchCritic(nets["D"], kernels, dims, wrap=weight_norm)
-    nets["D"] = Open(nets["D"])
-    opt = historical(adam(lr, beta1=beta1), averaging) if averaging else adam(lr, beta1=beta1)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        return {"adv": objective.d(n.D(b.x).logits, n.D(n.G(b.z)).logits)}
+        return {"adv": objective.d(n.D(b.x), n.D(n.G(b.z)))}
 
     def fooling(n: Nets, b: Batch, m: Memory) -> Terms:
-        return {"adv": objective.g(None, n.D(n.G(b.z)).logits)}
+        return {"adv": objective.g(None, n.D(n.G(b.z)))}
 
     def matching(n: Nets, b: Batch, m: Memory) -> Terms:
-        return {"match": feature_matching(n.D(b.x).features, n.D(n.G(b.z)).features)}
+        return {"match": feature_matching(n.D.judge(b.x).features, n.D.judge(n.G(b.z)).features)}
 
-    g_loss = {"non-saturating": fooling, "feature-matching": matching}[generator]
-    players = {"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)}
-    game = Game(nets, opts={"D": opt, "G": opt}, players=players)
+    g, d = networks(data.shape, latent, width, kernel, reference)
+    opt = adam(lr, beta1=beta1)
+    return two_player(
+        g,
+        MinibatchCritic(d, kernels, dims, wrap=weight_norm) if kernels else d,
+        d_loss,
+        {"non-saturating": fooling, "feature-matching": matching}[generator],
+        opt=historical(opt, averaging) if averaging else opt,
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
+    )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))
-
-
-def networks(shape: tuple[int, ...], latent: int, width: int, kernel: int, reference: int) -> dict[str, nn.Module]:
+def networks(shape: tuple[int, ...], latent: int, width: int, kernel: int, reference: int) -> Pair:
     """A generator, and a critic without batch norm, which would hide from it how mean features differ."""
     if len(shape) == 1:
         if reference:
@@ -99,7 +93,7 @@ def networks(shape: tuple[int, ...], latent: int, width: int, kernel: int, refer
     channels, size, _ = shape
     critic = dcgan.Critic(width, size, channels, kernel, norm=nn.Identity, wrap=weight_norm, bias=True, init=he_normal)
     if not reference:
-        return {"G": dcgan.Generator(latent, width, size, channels, kernel), "D": critic}
+        return dcgan.Generator(latent, width, size, channels, kernel), critic
     norm = partial(VirtualBatchNorm, reference=reference)
     net = dcgan.Generator(latent, width, size, channels, kernel, norm=norm)
-    return {"G": Referenced(net, uniform(reference, latent, random("reference"))), "D": critic}
+    return Referenced(net, uniform(latent)(reference, random("reference"))), critic

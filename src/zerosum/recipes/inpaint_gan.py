@@ -5,29 +5,25 @@ stay as they are. The critic sees the completed image beside the given part.
 
 Departures from the paper, which names inpainting as a use and shows none: DCGAN's critic, a generator with skip
 connections, Adam, and the non-saturating objective. A further L1 term (``--l1-weight``, 0 by default) is not in it.
-Scores of completions are no scores of a model of whole images: half of each image is real.
+Scores of completions are not scores of a model of whole images: half of each image is real.
 """
 
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import each, uniform
 from zerosum.networks import completion, dcgan
 from zerosum.objectives import non_saturating
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
-
-class Batch(NamedTuple):
-    """Real images, the same with one part hidden (0 there), and latents."""
-
-    x: Tensor
-    y: Tensor
-    z: Tensor
+ABOUT = About("Mirza and Osindero", 2014, "1411.1784", objective="non-saturating")
 
 
 def recipe(
@@ -43,59 +39,53 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play the non-saturating game for completions of an image, of which both players are given a part.
 
     Args:
-        data: what to learn; it must be images.
-        mask: the part that is hidden: a half, or the square in the middle with half the side.
-        l1_weight: of the mean absolute difference between the hidden part and what is put there.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the first layer of the generator's encoder and of the critic.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real images per update.
-        steps: generator updates in all.
+        mask: Part that is hidden: a half, or the square in the middle with half the side.
+        l1_weight: Weight of the mean absolute difference between the hidden part and what is put there.
+        width: Unit of channels: of the first layers of the generator's encoder and of the critic.
     """
     if data.is_points:
         raise ValueError("needs images, of which a part can be hidden, such as fashion-mini; for points try ns-gan")
     channels, size, _ = data.shape
-    known = given(mask, size)
+    known = known_pixels(mask, size)
     hidden_share = 1 - known.float().mean().item()
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        real, fake = (n.D(torch.cat([x, b.y], 1)) for x in (b.x, n.G(b.z, b.y)))
+        real, fake = (n.D(torch.cat([x, b.given], 1)) for x in (b.x, n.G(b.z, b.given)))
         return {"adv": non_saturating.d(real, fake)}
 
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
-        fake = n.G(b.z, b.y)
+        fake = n.G(b.z, b.given)
         away = (fake - b.x).abs().mean() / hidden_share  # where pixels are given, the two are equal
         n.note(distance=away)
-        return {"adv": non_saturating.g(None, n.D(torch.cat([fake, b.y], 1))), "l1": l1_weight * away}
+        return {"adv": non_saturating.g(None, n.D(torch.cat([fake, b.given], 1))), "l1": l1_weight * away}
 
-    game = Game(
-        {
-            "G": completion.Generator(known, latent, width, channels, kernel),
-            "D": dcgan.Critic(width, size, 2 * channels, kernel),
-        },
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
-    )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, torch.where(known.to(x.device), x, 0.0), uniform(len(x), latent, rng))
+    def given(x: Tensor, rng: torch.Generator) -> Tensor:
+        return torch.where(known.to(x.device), x, 0.0)
 
     def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         which = torch.randint(data.count or n, (n,), generator=rng, device=rng.device)  # images to complete
         x = torch.cat([data.batch(k, 1, seed=0, device=rng.device)[0] for k in which.tolist()])
-        batch = draw(x, None, rng)
-        return batch.z, batch.y
+        return uniform(latent)(n, rng), given(x, rng)
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior)
+    played = two_player(
+        completion.Generator(known, latent, width, channels, kernel),
+        dcgan.Critic(width, size, 2 * channels, kernel),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        draws={"z": each(uniform(latent)), "given": given},
+        batch_size=batch_size,
+        steps=steps,
+    )
+    return replace(played, prior=prior)
 
 
-def given(mask: str, size: int) -> Tensor:
-    """Which pixels are not hidden: bool (size, size)."""
+def known_pixels(mask: str, size: int) -> Tensor:
+    """Pixels that are not hidden: bool (size, size)."""
     half, quarter = slice(size // 2, None), slice(size // 4, -size // 4)
     first, whole = slice(size // 2), slice(None)
     rows, columns = {

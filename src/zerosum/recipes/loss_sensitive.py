@@ -9,18 +9,17 @@ one; the generator's turn draws new samples, where the code takes those of the c
 
 import math
 
-import torch
-from torch import Tensor
-
 from zerosum.constraints import clip
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adamw
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
-from zerosum.networks.pairs import dcgan_pair, points_pair
+from zerosum.latent.priors import uniform
+from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives.loss_sensitive import check_slope, critic_loss, distance_margin, generator_loss
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
+ABOUT = About("Qi", 2017, "1701.06264", objective="loss-sensitive", penalty="clip")
 PUBLISHED = 3 * 64 * 64  # numbers in one sample of the author's code
 
 
@@ -41,29 +40,19 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Make a real sample's loss smaller than a generated one's, by a margin that grows with their distance.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first; unused on points.
-        kernel: of the convolutions, pixels a side.
-        nu: slope of the cost below 0, at most 1: 0 is LS-GAN, 1 is WGAN, -1 is the absolute value.
-        tau: scale of the margin tau |x - G(z)|_1 for samples of 3x64x64 numbers, rescaled for others.
-        weight: lambda, of the pairs' cost.
-        real_weight: gamma, of E L(x); 1 in the paper's equation.
-        c: every weight of the critic is clipped to [-c, c]. None: not clipped.
-        weight_decay: of both networks.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: pairs per update.
-        steps: generator updates in all.
+        width: Unit of channels: of the generator's last hidden layer and of the critic's first; not read on points.
+        nu: Slope of the cost below 0, at most 1: 0 is LS-GAN, 1 is WGAN, -1 is the absolute value.
+        tau: Scale of the margin tau |x - G(z)|_1 for samples of 3x64x64 numbers, rescaled for others.
+        weight: Weight of the cost of pairs: lambda.
+        real_weight: Weight of E L(x): gamma; 1 in the paper's equation.
+        c: Bound to which every weight of the critic is clipped: [-c, c]. None: not clipped.
+        weight_decay: Weight decay of both networks.
+        batch_size: Real samples per update, each paired with a generated one.
     """
-    nets = points_pair(data.shape, latent) if data.is_points else dcgan_pair(data.shape, latent, width, kernel)
     scale = tau * PUBLISHED / math.prod(data.shape)
-    check_slope(nu)
-    if not tau >= 0:
-        raise ValueError(f"tau={tau}: a margin cannot be negative; 0 is no margin, the published scale is 0.0002")
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         fake = n.G(b.z)
@@ -74,15 +63,16 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": generator_loss(None, n.D(n.G(b.z)))}
 
-    optimizer = adamw(lr, beta1=beta1, weight_decay=weight_decay)
-    game = Game(
-        nets,
-        opts={"D": optimizer, "G": optimizer},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    check_slope(nu)
+    if not tau >= 0:
+        raise ValueError(f"tau={tau}: a margin cannot be negative; 0 means no margin, the published scale is 0.0002")
+    return two_player(
+        *dcgan_pair(data.shape, latent, width, kernel),
+        d_loss,
+        g_loss,
+        opt=adamw(lr, beta1=beta1, weight_decay=weight_decay),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
         project={} if c is None else {"D": clip(c)},
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))

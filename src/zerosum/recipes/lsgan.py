@@ -1,19 +1,19 @@
 """LSGAN. Mao et al. 2017, arXiv:1611.04076, Eq. 2, with a = 0, b = c = 1 (Eq. 9).
 
 Departures from the paper: DCGAN networks and optimizer settings instead of its own generator for 112x112 images. On
-points, MLPs.
+points, both networks are MLPs with three hidden layers of 128 units, whatever ``width`` and ``kernel`` are.
 """
 
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
-from zerosum.networks.pairs import dcgan_pair, points_pair
+from zerosum.latent.priors import uniform
+from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import least_squares
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Mao et al.", 2017, "1611.04076", objective="least-squares")
 
 
 def recipe(
@@ -30,37 +30,27 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Minimise squared distances between what the critic says of samples and fixed targets.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first; unused on points.
-        kernel: of the convolutions, pixels a side.
-        a: what the critic should say of generated samples.
-        b: what the critic should say of real samples.
-        c: what the generator wants it to say of generated samples.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real samples per update.
-        steps: generator updates in all.
+        a: Target of the critic for generated samples.
+        b: Target of the critic for real samples.
+        c: Target of the generator for what the critic says of generated samples.
     """
-    nets = points_pair(data.shape, latent) if data.is_points else dcgan_pair(data.shape, latent, width, kernel)
     objective = least_squares(a, b, c)
 
-    def d_loss(n: Nets, s: Batch, m: Memory) -> Terms:
-        return {"adv": objective.d(n.D(s.x), n.D(n.G(s.z)))}
+    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+        return {"adv": objective.d(n.D(b.x), n.D(n.G(b.z)))}
 
-    def g_loss(n: Nets, s: Batch, m: Memory) -> Terms:
-        return {"adv": objective.g(None, n.D(n.G(s.z)))}
+    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+        return {"adv": objective.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        nets,
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    return two_player(
+        *dcgan_pair(data.shape, latent, width, kernel),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))

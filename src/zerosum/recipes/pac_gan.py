@@ -3,20 +3,21 @@
 All else is a DCGAN with the non-saturating objective; real and generated samples are packed alike, and only the
 critic's first layer grows. Departures from the paper: a batch of B samples makes B / m packs, where the authors' code
 for stacked MNIST has B packs; the generator makes one update per update of the critic, where that code makes two. On
-points, MLPs with the settings of the images, in place of a batch-normalised generator and a maxout critic.
+points, MLPs with three hidden layers of 128 units and the settings of the images take the place of a batch-normalised
+generator and a maxout critic; ``width`` and ``kernel`` are not read.
 """
 
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import uniform
+from zerosum.latent.priors import uniform
 from zerosum.networks.packing import Packed, packed_shape
-from zerosum.networks.pairs import dcgan_pair, points_pair
+from zerosum.networks.pairs import Pair, dcgan_pair
 from zerosum.objectives import non_saturating
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Lin et al.", 2018, "1712.04086", objective="non-saturating")
 
 
 def recipe(
@@ -31,29 +32,15 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play the non-saturating game with a critic that sees several samples at once, and so a lack of variety.
 
     Args:
-        data: what to learn.
-        pack: m, samples that the critic judges together; 1 is the DCGAN.
-        latent: dimension of z ~ U[-1, 1].
-        width: channels of the generator's last hidden layer and of the critic's first; unused on points.
-        kernel: of the convolutions, pixels a side.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: real samples per update, in batch_size / pack packs.
-        steps: generator updates in all.
+        pack: Samples that the critic judges together: m. 1: the plain DCGAN.
+        batch_size: Real samples per update, in batch_size / pack packs.
+
+    Raises:
+        ValueError: The batch cannot be packed so.
     """
-    if pack < 1:
-        raise ValueError(f"pack={pack}: the critic must see at least 1 sample at once; 1 is the plain GAN")
-    if batch_size % pack:
-        near = max(pack, batch_size // pack * pack)
-        raise ValueError(f"batch_size={batch_size} cannot be packed by {pack}: take a multiple of it, such as {near}")
-
-    def networks(shape: tuple[int, ...]) -> dict[str, torch.nn.Module]:
-        return points_pair(shape, latent) if data.is_points else dcgan_pair(shape, latent, width, kernel)
-
-    nets = {"G": networks(data.shape)["G"], "D": Packed(networks(packed_shape(data.shape, pack))["D"], pack)}
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.d(n.D(b.x), n.D(n.G(b.z)))}
@@ -61,13 +48,29 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": non_saturating.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        nets,
-        opts={"D": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    check_packs(pack, batch_size)
+    return two_player(
+        *networks(data.shape, pack, latent, width, kernel),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, uniform(len(x), latent, rng))
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))
+def networks(shape: tuple[int, ...], pack: int, latent: int, width: int, kernel: int) -> Pair:
+    """DCGAN's generator of samples, and its critic of packs."""
+    generator, _ = dcgan_pair(shape, latent, width, kernel)
+    _, critic = dcgan_pair(packed_shape(shape, pack), latent, width, kernel)
+    return generator, Packed(critic, pack)
+
+
+def check_packs(pack: int, batch_size: int) -> None:
+    """Refuse batches that cannot be cut into packs."""
+    if pack < 1:
+        raise ValueError(f"pack={pack}: the critic must see at least 1 sample at once; 1 is the plain GAN")
+    if batch_size % pack:
+        near = max(pack, batch_size // pack * pack)
+        raise ValueError(f"batch_size={batch_size} cannot be packed by {pack}: take a multiple of it, such as {near}")

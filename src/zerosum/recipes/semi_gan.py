@@ -6,31 +6,26 @@ are U[-1, 1], not U[0, 1]; the generator's batch norm has gains and its last lay
 in squared L2 as in the paper, not in L1; the unlabelled loss is that of the paper, not half of it.
 """
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
-from zerosum.data.labelled import labelled_images
-from zerosum.data.priors import uniform
+from zerosum.data.labelled import labelled_subset
+from zerosum.latent.priors import uniform
 from zerosum.networks import dcgan
-from zerosum.networks.minibatch_critic import Open
 from zerosum.networks.semi_supervised import Classifier
-from zerosum.objectives import semi_supervised
+from zerosum.objectives.semi_supervised import supervised, unsupervised
 from zerosum.penalties.matching import feature_matching
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, batch, labelled_shape, two_player
 
-
-class SemiBatch(NamedTuple):
-    """Unlabelled real samples, latents, and as many labelled samples with their labels."""
-
-    x: Tensor
-    z: Tensor
-    labelled: Tensor
-    y: Tensor
+ABOUT = About("Salimans et al.", 2016, "1606.03498", objective="semi-supervised", penalty="feature-matching")
+MOVED = {"D/net.": "D/"}
 
 
 def recipe(
@@ -50,54 +45,46 @@ def recipe(
     decay_after: int | None = None,
     steps: int = 100_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Learn to classify from a few labels, and to tell real samples from those of a generator that matches features.
 
     Args:
-        data: what to learn; it must have labels, of which ``labelled`` are looked at.
-        labelled: how many images the critic is told the label of, the same number of each class. The authors' code
-            has 100 on MNIST and 4,000 on CIFAR-10.
-        labelled_seed: chooses them.
-        latent: dimension of z ~ U[-1, 1].
-        g_width: channels of the generator's last hidden layer.
-        d_width: channels of the critic's first layers.
-        kernel: of the generator's convolutions, pixels a side.
-        dropout: in the critic.
-        unlabelled_weight: of the unlabelled loss beside the labelled one.
-        lr: Adam's learning rate, of both players.
-        beta1: Adam's momentum.
-        batch_size: of unlabelled, of generated, and of labelled samples per update.
-        decay_after: from this update on, lr falls in a straight line to 0 at the last. None: it stays.
-        steps: generator updates in all.
+        labelled: Number of images that the critic is told the label of, as many of each class. The authors' code has
+            100 on MNIST and 4,000 on CIFAR-10.
+        labelled_seed: Seed by which they are chosen.
+        g_width: Unit of channels of the generator: of its last hidden layer.
+        d_width: Unit of channels of the critic: of its first layers.
+        kernel: Side of the convolutions' kernels, in pixels, of the generator.
+        unlabelled_weight: Weight of the unlabelled loss beside the labelled one.
+        batch_size: Real samples per update: unlabelled ones, and as many generated and labelled ones.
     """
-    classes = len(data.classes)
-    if classes < 2 or data.is_points:
-        raise ValueError("needs labelled images, such as a folder with a subfolder for each class; try improved-gan")
-    channels, size, _ = data.shape
-    pool = labelled_images(data, labelled, labelled_seed)
-    rate = lr if decay_after is None else linear_decay(lr, decay_after, steps)
 
-    def d_loss(n: Nets, b: SemiBatch, m: Memory) -> Terms:
-        real, fake = n.D(b.x), n.D(n.G(b.z))
+    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+        real, fake = (n.D.judge(x).classes for x in (b.x, n.G(b.z)))
         return {
-            "class": semi_supervised.supervised(n.D(b.labelled).logits, b.y),
-            "adv": unlabelled_weight * semi_supervised.unsupervised(real.logits, fake.logits),
+            "class": supervised(n.D.judge(b.labelled).classes, b.labels),
+            "adv": unlabelled_weight * unsupervised(real, fake),
         }
 
-    def g_loss(n: Nets, b: SemiBatch, m: Memory) -> Terms:
-        return {"match": feature_matching(n.D(b.x).features, n.D(n.G(b.z)).features)}
+    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
+        return {"match": feature_matching(n.D.judge(b.x).features, n.D.judge(n.G(b.z)).features)}
 
-    game = Game(
-        {
-            "G": dcgan.Generator(latent, g_width, size, channels, kernel),
-            "D": Open(Classifier(d_width, size, channels, classes, dropout)),
-        },
-        opts={"D": adam(rate, beta1=beta1), "G": adam(rate, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
-    )
+    channels, size, classes = labelled_shape(data, instead="improved-gan")
+    subset = labelled_subset(data, labelled, labelled_seed)
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> SemiBatch:
-        images, labels = pool(x.device)
+    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Any:
+        images, labels = subset(x.device)
         chosen = torch.randint(len(images), (len(x),), generator=rng, device=x.device)
-        return SemiBatch(x, uniform(len(x), latent, rng), images[chosen], labels[chosen])
+        z = uniform(latent)(len(x), rng)
+        return batch(x=x, y=None, z=z, labelled=images[chosen], labels=labels[chosen])  # not told the labels of x
 
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: uniform(n, latent, rng))
+    played = two_player(
+        dcgan.Generator(latent, g_width, size, channels, kernel),
+        Classifier(d_width, size, channels, classes, dropout),
+        d_loss,
+        g_loss,
+        opt=adam(lr if decay_after is None else linear_decay(lr, decay_after, steps), beta1=beta1),
+        latent=uniform(latent),
+        batch_size=batch_size,
+        steps=steps,
+    )
+    return replace(played, draw=draw)

@@ -8,20 +8,22 @@ starts with the generator).
 
 from functools import partial
 
-from torch import nn
-
 from zerosum.conditioning import projection
 from zerosum.conditioning.batch_norm import ClassBatchNorm
 from zerosum.constraints import power_iteration, spectral_norm
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
+from zerosum.latent.priors import each, labels, normal
 from zerosum.networks import resnet
 from zerosum.networks.common import glorot_uniform
 from zerosum.networks.layers import BatchNorm
+from zerosum.networks.pairs import Pair
 from zerosum.objectives import hinge
-from zerosum.parts.classes import drawing
-from zerosum.recipe import ClassBatch, Phase, Recipe, labelled_images
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, labelled_shape, two_player
+
+ABOUT = About("Miyato and Koyama", 2018, "1802.05637", objective="hinge", penalty="spectral-norm")
 
 
 def recipe(
@@ -37,48 +39,48 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Play SNGAN's game with labels: samples of a class are judged by a direction that the critic has for it.
 
     Args:
-        data: what to learn; it must have labels, and 32, 48, 64 or 128 pixels a side.
-        latent: dimension of z ~ N(0, I).
-        g_width: the generator's unit of channels. None: 256 at 32 pixels, 64 at other sizes.
-        d_width: the critic's unit of channels. None: 128 at 32 pixels, 64 at other sizes.
-        lr: alpha, Adam's learning rate at the start, of both players.
-        beta1: Adam's momentum.
-        beta2: Adam's decay of squares.
-        n_critic: n_dis, critic updates per generator update.
-        batch_size: real samples per critic update; the generator's batch is twice that.
-        steps: generator updates in all.
+        g_width: Unit of channels of the generator. None: 256 at 32 pixels, 64 at other sizes.
+        d_width: Unit of channels of the critic. None: 128 at 32 pixels, 64 at other sizes.
+        lr: Learning rate of both players at the start: alpha.
+        n_critic: Critic updates per generator update: n_dis.
+        batch_size: Real samples per update of the critic; the generator's batch is twice that.
     """
-    channels, size, classes = labelled_images(data, instead="sngan")
-    nets = networks(size, channels, classes, latent=latent, g_width=g_width, d_width=d_width)
 
-    def d_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
+    def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         z, c = b.z[: len(b.x)], b.c[: len(b.x)]
         return {"hinge": hinge.d(n.D(b.x, b.y), n.D(n.G(z, c), c))}
 
-    def g_loss(n: Nets, b: ClassBatch, m: Memory) -> Terms:
+    def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"hinge": hinge.g(None, n.D(n.G(b.z, b.c), b.c))}
 
+    channels, size, classes = labelled_shape(data, instead="sngan")
+    g, d = networks(size, channels, classes, latent=latent, g_width=g_width, d_width=d_width)
     d_rate, g_rate = linear_decay(lr, 0, n_critic * steps), linear_decay(lr, 0, steps)
-    game = Game(
-        nets,
-        opts={"D": adam(d_rate, beta1=beta1, beta2=beta2), "G": adam(g_rate, beta1=beta1, beta2=beta2)},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
-        project={"D": power_iteration(nets["D"])},
+    return two_player(
+        g,
+        d,
+        d_loss,
+        g_loss,
+        d_opt=adam(d_rate, beta1=beta1, beta2=beta2),
+        g_opt=adam(g_rate, beta1=beta1, beta2=beta2),
+        latent=normal(latent),
+        draws={"z": each(normal(latent), times=2), "c": each(labels(classes), times=2)},
+        classes=classes,
+        n_critic=n_critic,
+        batch_size=batch_size,
+        steps=steps,
+        project={"D": power_iteration(d)},
     )
-
-    return Recipe((Phase(game, steps),), batch_size, *drawing(latent, classes, times=2))
 
 
 def networks(
     size: int, channels: int, classes: int, *, latent: int = 128, g_width: int | None = None, d_width: int | None = None
-) -> dict[str, nn.Module]:
+) -> Pair:
     """SNGAN's residual networks for this many classes."""
     norm = partial(ClassBatchNorm, classes=classes)
     critic = resnet.Critic(d_width, size, channels, wrap=spectral_norm, head_bias=False)
-    return {
-        "G": resnet.Generator(latent, g_width, size, channels, norm=norm, last_norm=BatchNorm),
-        "D": projection.Critic(critic, classes, wrap=spectral_norm, init=glorot_uniform),
-    }
+    generator = resnet.Generator(latent, g_width, size, channels, norm=norm, last_norm=BatchNorm)
+    return generator, projection.Critic(critic, classes, wrap=spectral_norm, init=glorot_uniform)

@@ -11,15 +11,19 @@ would let it foresee what an update does through the statistics of one batch.
 import torch
 from torch import Tensor, nn
 
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import normal
+from zerosum.latent.priors import normal
 from zerosum.networks import mlp
 from zerosum.networks.layers import LayerNorm
-from zerosum.networks.pairs import dcgan_pair
+from zerosum.networks.pairs import Pair, dcgan_pair
 from zerosum.objectives import minimax
-from zerosum.recipe import Batch, Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
+
+ABOUT = About("Metz et al.", 2017, "1611.02163", objective="minimax")
+RENAMED = {"lr": "d_lr"}
 
 
 def recipe(
@@ -29,36 +33,27 @@ def recipe(
     latent: int = 256,
     width: int | None = None,
     kernel: int = 4,
-    lr: float | None = None,
+    d_lr: float | None = None,
     g_lr: float | None = None,
     beta1: float = 0.5,
     batch_size: int | None = None,
     steps: int = 25_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Maximise the loss that the critic will have after its next updates, which the generator differentiates.
 
     Args:
-        data: what to learn.
-        unroll: K, the critic's updates that the generator foresees; 0 is the minimax GAN. A generator update costs
+        unroll: Updates of the critic that the generator foresees: K. 0 is the minimax GAN. A generator update costs
             about 3 K + 1 times that of K = 0.
-        latent: dimension of z ~ N(0, I).
-        width: of the hidden layers on points; on images, channels of the generator's last hidden layer and of the
-            critic's first. None: 128 on points, 64 on images.
-        kernel: of the convolutions, pixels a side; unused on points.
-        lr: eta, Adam's learning rate of the critic, in what is foreseen as well. None: 1e-4 on points, 2e-4 on images.
-        g_lr: Adam's learning rate of the generator. None: 1e-3 on points, 2e-4 on images.
-        beta1: Adam's momentum.
-        batch_size: real samples per update. None: 512 on points, 64 on images.
-        steps: generator updates in all.
+        width: Unit of channels: of the generator's last hidden layer and of the critic's first; on points, units of
+            each hidden layer. None: 128 on points, 64 on images.
+        kernel: Side of the convolutions' kernels, in pixels; not read on points.
+        d_lr: Learning rate of the critic: eta, in what is foreseen as well. None: 1e-4 on points, 2e-4 on images.
+        g_lr: Learning rate of the generator. None: 1e-3 on points, 2e-4 on images.
+        batch_size: Real samples per update. None: 512 on points, 64 on images.
     """
-    if unroll < 0:
-        raise ValueError(f"unroll={unroll}: the critic cannot be unrolled fewer than 0 times; 0 is the plain GAN")
-    points = data.is_points
-    lr = (1e-4 if points else 2e-4) if lr is None else lr
-    g_lr = (1e-3 if points else 2e-4) if g_lr is None else g_lr
 
-    def f(n: Nets, critic: Nets, b: Batch) -> Tensor:
-        return minimax.d(critic.D(b.x), critic.D(n.G(b.z)))
+    def f(generator: Nets, critic: Nets, b: Batch) -> Tensor:
+        return minimax.d(critic.D(b.x), critic.D(generator.G(b.z)))
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"adv": f(n, n, b)}
@@ -67,23 +62,23 @@ def recipe(
         # Real samples count here: what D answers to them after its updates depends on G.
         return {"adv": -f(n, n.after("D", unroll), b)}
 
-    game = Game(
-        networks(data.shape, latent, width, kernel),
-        opts={"D": adam(lr, beta1=beta1), "G": adam(g_lr, beta1=beta1)},
-        players={"D": Player(("D",), d_loss), "G": Player(("G",), g_loss)},
+    if unroll < 0:
+        raise ValueError(f"unroll={unroll}: the critic cannot be unrolled fewer than 0 times; 0 is the plain GAN")
+    points = data.is_points
+    return two_player(
+        *(points_pair(data.shape, latent, width) if points else images_pair(data.shape, latent, width, kernel)),
+        d_loss,
+        g_loss,
+        d_opt=adam((1e-4 if points else 2e-4) if d_lr is None else d_lr, beta1=beta1),
+        g_opt=adam((1e-3 if points else 2e-4) if g_lr is None else g_lr, beta1=beta1),
+        latent=normal(latent),
+        batch_size=(512 if points else 64) if batch_size is None else batch_size,
+        steps=steps,
     )
 
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, normal(len(x), latent, rng))
 
-    size = (512 if points else 64) if batch_size is None else batch_size
-    return Recipe((Phase(game, steps),), size, draw, prior=lambda n, rng: normal(n, latent, rng))
-
-
-def networks(shape: tuple[int, ...], latent: int, width: int | None, kernel: int) -> dict[str, nn.Module]:
-    """The demo's perceptrons on points, weights orthogonal with gain 1.4 and biases 0; DCGAN's networks on images."""
-    if len(shape) > 1:
-        return dcgan_pair(shape, latent, 64 if width is None else width, kernel, norm=LayerNorm)
+def points_pair(shape: tuple[int, ...], latent: int, width: int | None) -> Pair:
+    """The demo's perceptrons: two hidden layers with tanh, weights orthogonal with gain 1.4 and biases 0."""
     hidden = (128 if width is None else width,) * 2
     generator = mlp.Generator(latent, hidden, shape, activation=torch.tanh)
     critic = mlp.Critic(shape, hidden, activation=torch.tanh)
@@ -91,4 +86,9 @@ def networks(shape: tuple[int, ...], latent: int, width: int | None, kernel: int
         assert isinstance(layer, nn.Linear)
         nn.init.orthogonal_(layer.weight, 1.4)
         nn.init.zeros_(layer.bias)
-    return {"G": generator, "D": critic}
+    return generator, critic
+
+
+def images_pair(shape: tuple[int, ...], latent: int, width: int | None, kernel: int) -> Pair:
+    """DCGAN's networks, with layer norm in the critic."""
+    return dcgan_pair(shape, latent, 64 if width is None else width, kernel, norm=LayerNorm)

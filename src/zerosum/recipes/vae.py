@@ -6,24 +6,17 @@ as in the bound (the code takes the mean over channels: a third for RGB); it is 
 clips probabilities. A sample is the mean of p(x|z). On points, MLPs and a Gaussian p(x|z).
 """
 
-from typing import NamedTuple
-
-import torch
 from torch import Tensor
 
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import normal
+from zerosum.latent.priors import normal
 from zerosum.networks.autoencoder import vae_pair
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, system
 
-
-class Batch(NamedTuple):
-    """The random variables of Eq. 10."""
-
-    x: Tensor  # real samples
-    eps: Tensor  # N(0, I) per sample
+ABOUT = About("Kingma and Welling", 2014, "1312.6114", players=("VAE",))
 
 
 def recipe(
@@ -37,35 +30,30 @@ def recipe(
     batch_size: int = 64,
     steps: int = 50_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Raise a lower bound on the likelihood of the data, by one player who moves the encoder E and the decoder G.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ N(0, I). None: 64, or 2 on points.
-        width: channels of the decoder's last hidden layer and of the encoder's first; unused on points.
-        deviation: of p(x|z) on points; None: learned. Unused on images, whose pixels are probabilities.
-        lr: Adam's learning rate.
-        beta1: Adam's momentum.
-        batch_size: samples per update.
-        steps: updates in all.
+        latent: Dimension of the latent z. None: 64, or 2 on points.
+        width: Unit of channels: of the decoder's last hidden layer and of the encoder's first; not read on points.
+        deviation: Standard deviation of p(x|z) on points. None: learned. Not read on images, whose pixels are
+            probabilities.
+        lr: Learning rate of both networks.
+        steps: Updates in all, each of both networks.
     """
     latent = (2 if data.is_points else 64) if latent is None else latent
 
     def loss(n: Nets, b: Batch, m: Memory) -> Terms:
         mu, sigma = n.E(b.x)
-        z = mu + sigma * b.eps
+        z = mu + sigma * b.z  # what is drawn is the paper's epsilon ~ N(0, I)
         return {"reconstruction": -n.G(z, b.x).mean(), "kl": divergence(mu, sigma).mean()}
 
+    encoder, decoder = vae_pair(data.shape, latent, width, deviation)
     game = Game(
-        vae_pair(data.shape, latent, width, deviation),
+        {"E": encoder, "G": decoder},
         opts={"E": adam(lr, beta1=beta1), "G": adam(lr, beta1=beta1)},
         players={"VAE": Player(("E", "G"), loss)},
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, normal(len(x), latent, rng))
-
-    return Recipe((Phase(game, steps),), batch_size, draw, prior=lambda n, rng: normal(n, latent, rng))
+    return system(game, latent=normal(latent), batch_size=batch_size, steps=steps)
 
 
 def divergence(mean: Tensor, deviation: Tensor) -> Tensor:

@@ -7,27 +7,17 @@ defaults are those of the authors' toy experiment (penalty_weight 0.1, beta1 0.5
 that are left at None.
 """
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-
-from zerosum.core.game import Game, Memory, Nets, Player, Terms
+from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.data.priors import normal
+from zerosum.latent.priors import normal, per_sample
 from zerosum.networks.pairs import wgan_gp_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.recipe import Phase, Recipe
+from zerosum.registry import About
+from zerosum.system import Batch, Recipe, two_player
 
-
-class Batch(NamedTuple):
-    """The random variables of Algorithm 1."""
-
-    x: Tensor  # real samples
-    z: Tensor  # latents, N(0, I)
-    eps: Tensor  # U[0, 1] per sample
+ABOUT = About("Gulrajani et al.", 2017, "1704.00028", objective="wasserstein", penalty="wgan-gp")
 
 
 def recipe(
@@ -43,19 +33,15 @@ def recipe(
     batch_size: int | None = None,
     steps: int = 100_000,
 ) -> Recipe:
-    """Build the recipe.
+    """Minimise the Wasserstein-1 distance, the critic's slope held near 1 between real and generated samples.
 
     Args:
-        data: what to learn.
-        latent: dimension of z ~ N(0, I). None: 128, or 2 on points.
-        width: channels of the networks. None: 128 at 32 pixels, 64 at other sizes, 512 on points.
-        lr: alpha, Adam's learning rate, of both players.
-        beta1: Adam's momentum. None: 0, or 0.5 on points.
-        beta2: Adam's decay of squares.
-        n_critic: critic updates per generator update.
-        penalty_weight: lambda. None: 10, or 0.1 on points.
-        batch_size: m, real samples per update. None: 64, or 256 on points.
-        steps: generator updates in all.
+        latent: Dimension of the latent z. None: 128, or 2 on points.
+        width: Unit of channels of both networks. None: 128 at 32 pixels, 64 at other sizes, 512 units on points.
+        lr: Learning rate of both players: alpha.
+        beta1: Momentum of Adam. None: 0, or 0.5 on points.
+        penalty_weight: Weight of the penalty: lambda. None: 10, or 0.1 on points.
+        batch_size: Real samples per update: m. None: 64, or 256 on points.
     """
     toy = data.is_points
     latent = (2 if toy else 128) if latent is None else latent
@@ -72,14 +58,14 @@ def recipe(
     def g_loss(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"w": wasserstein.g(None, n.D(n.G(b.z)))}
 
-    game = Game(
-        wgan_gp_pair(data.shape, latent, width),
-        opts={"D": adam(lr, beta1=beta1, beta2=beta2), "G": adam(lr, beta1=beta1, beta2=beta2)},
-        players={"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)},
+    return two_player(
+        *wgan_gp_pair(data.shape, latent, width),
+        d_loss,
+        g_loss,
+        opt=adam(lr, beta1=beta1, beta2=beta2),
+        latent=normal(latent),
+        draws={"eps": per_sample},
+        n_critic=n_critic,
+        batch_size=(256 if toy else 64) if batch_size is None else batch_size,
+        steps=steps,
     )
-
-    def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Batch:
-        return Batch(x, normal(len(x), latent, rng), torch.rand(len(x), generator=rng, device=x.device))
-
-    size = (256 if toy else 64) if batch_size is None else batch_size
-    return Recipe((Phase(game, steps),), size, draw, prior=lambda n, rng: normal(n, latent, rng))

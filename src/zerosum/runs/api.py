@@ -1,4 +1,4 @@
-"""Train, resume and load runs: what the command line calls, and what Python users call."""
+"""Train, resume and load runs: what the command line and Python users call."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerosum import __version__
-from zerosum import recipe as recipes
+from zerosum import __version__, registry
 from zerosum.core import checkpoint, parallel
 from zerosum.data import load as load_data
 from zerosum.data.base import Data
-from zerosum.recipe import UsageError
-from zerosum.runs.folder import RunFolder
+from zerosum.errors import UsageError
+from zerosum.folder import RunFolder
+from zerosum.runs import earlier
 from zerosum.runs.log import display_for
-from zerosum.runs.loop import Outcome, Run, Stop, begin, phase_of, sampler_of
+from zerosum.runs.loop import Outcome, Run, Stop
+from zerosum.runs.phases import begin, game_at, sampler_at
 from zerosum.runs.sampler import Sampler
 from zerosum.runs.scoring import check
 from zerosum.runs.settings import SAFE, Settings
@@ -32,8 +33,14 @@ SAFE_ARGUMENTS = frozenset({"steps"})  # recipe arguments that a resumed run may
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A run that was trained: where it is, and how it ended."""
+class TrainedRun:
+    """A run that was trained.
+
+    Attributes:
+        folder: Folder of the run.
+        setup: What was trained.
+        outcome: How the run ended.
+    """
 
     folder: RunFolder
     setup: Setup
@@ -42,20 +49,20 @@ class Trained:
 
 def train(
     recipe: str, settings: Settings | None = None, *, progress: bool = False, stop: Stop | None = None, **arguments: Any
-) -> Trained:
+) -> TrainedRun:
     """Train a recipe in a new folder.
 
     Args:
-        recipe: its name; ``zerosum recipes`` lists them.
-        settings: data, folder, seed, precision and so on.
-        progress: show a progress bar on stderr.
-        stop: set it from elsewhere to end the run early, saved.
-        arguments: the recipe's own, such as ``width=32``.
+        recipe: Name of the recipe; ``zerosum recipes`` lists all of them.
+        settings: Settings of the run: data, folder, seed, precision and so on. ``None``: the defaults.
+        progress: Whether to show a progress bar on stderr.
+        stop: What ends the run early, with everything saved, once it is set from elsewhere.
+        arguments: Arguments of the recipe, such as ``width=32``.
 
     Raises:
-        UsageError: something asked for does not exist or cannot be done.
-        DataError: the data cannot be had.
-        NonFiniteLoss: a loss became nan; earlier checkpoints are kept.
+        UsageError: Something that was asked for does not exist or cannot be done.
+        DataError: The data cannot be loaded.
+        NonFiniteLoss: A loss became NaN or infinite. Earlier checkpoints are kept.
     """
     setup = build(recipe, arguments, settings or Settings(), progress=progress and parallel.rank() == 0)
     check(setup)
@@ -75,26 +82,26 @@ def resume(
     override: bool = False,
     progress: bool = False,
     stop: Stop | None = None,
-) -> Trained:
-    """Go on with a run from its newest checkpoint: on the CPU, bit for bit as if it had never stopped.
+) -> TrainedRun:
+    """Continue a run from its newest checkpoint: on the CPU, bit for bit as if it had never stopped.
 
     Args:
-        path: the run's folder.
-        changes: settings and arguments that should differ from the recorded ones.
-        override: accept those changes that do not alter what was already learnt.
-        progress: show a progress bar on stderr.
-        stop: set it from elsewhere to end the run early, saved.
+        path: Folder of the run.
+        changes: Settings and arguments that are to differ from the recorded ones.
+        override: Whether to accept changes that do not alter what was already learnt.
+        progress: Whether to show a progress bar on stderr.
+        stop: What ends the run early, with everything saved, once it is set from elsewhere.
 
     Raises:
-        UsageError: no run, or changes that are not allowed (the message shows them).
-        CheckpointError: the checkpoint cannot be read.
+        UsageError: The folder is not that of a run, or changes are not allowed; the message lists them.
+        CheckpointError: The checkpoint cannot be read.
     """
     folder = RunFolder(path)
     record = folder.record()
     setup = reopen(record, changes or {}, override=override, progress=progress)
     if setup.data.fingerprint != record["data"]["fingerprint"]:
         raise UsageError(
-            f"{setup.settings.data} is not what {path} was trained on: its content has changed since "
+            f"{setup.settings.data} is not what {path} was trained on: its content has changed since then "
             f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]})"
         )
     check(setup)
@@ -103,21 +110,21 @@ def resume(
     return _play(setup, folder, progress=progress, stop=stop, resumed=True)
 
 
-def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None, resumed: bool) -> Trained:
-    from zerosum.runs.report import write_report
+def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None, resumed: bool) -> TrainedRun:
+    from zerosum.report.write import write_report
 
     display = display_for(setup.recipe.steps, shown=progress and parallel.rank() == 0)
     run = Run(setup, folder, display, stop or Stop())
     if resumed:
         run.restore()
     if parallel.rank() != 0:
-        return Trained(folder, setup, run.play())
+        return TrainedRun(folder, setup, run.play())
     with folder.locked():
         try:
             outcome = run.play()
         finally:
             write_report(folder)
-    return Trained(folder, setup, outcome)
+    return TrainedRun(folder, setup, outcome)
 
 
 def reopen(
@@ -128,40 +135,46 @@ def reopen(
     progress: bool = False,
     stand_in: Data | None = None,
 ) -> Setup:
-    """The setup that a record describes, with allowed changes; ``stand_in`` as in :func:`build`.
+    """The setup that a record describes, with the changes that are allowed.
+
+    Args:
+        record: Contents of ``run.json``.
+        changes: Settings and arguments that are to differ from the recorded ones.
+        override: Whether to accept changes that do not alter what was already learnt.
+        progress: Whether to show a progress bar on stderr.
+        stand_in: Data to use instead of the real ones, where only their shape matters.
 
     Raises:
-        UsageError: changes that are refused, with both values of each.
+        UsageError: Changes are not allowed. The message lists both values of each.
     """
     settings = Settings(**record["settings"])
-    # Arguments that the recipe did not have yet when the run was started: their defaults are what it did.
-    new = {k: p.default for k, p in recipes.arguments(str(record["recipe"])).items()}
-    arguments = new | record["arguments"]
+    arguments = earlier.arguments_of(record)
     known = asdict(settings)
+    changes = earlier.changes_of(str(record["recipe"]), changes)
     current = known | arguments
     differing = {k: v for k, v in changes.items() if current.get(k) != v}
     safe = {k for k in differing if k in SAFE or k in SAFE_ARGUMENTS}
     refused = differing if not override else {k: v for k, v in differing.items() if k not in safe}
     if refused:
         listed = "; ".join(f"{k}: recorded {current.get(k)!r}, now {v!r}" for k, v in sorted(refused.items()))
-        hint = " Add --override to accept it." if set(refused) <= safe else " A run keeps these; start a new one."
-        raise UsageError(f"the run was started with other arguments: {listed}.{hint}")
+        hint = "accept this with override=True" if set(refused) <= safe else "a run keeps these, so start a new one"
+        raise UsageError(f"the run was started with other arguments: {listed}; {hint}", argument="override")
     arguments |= {k: v for k, v in differing.items() if k in arguments}
     settings = replace(settings, **{k: v for k, v in differing.items() if k in known})
     return build(str(record["recipe"]), arguments, settings, progress=progress, stand_in=stand_in)
 
 
 def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sampler:
-    """The generator of a run, ready to sample from: ``load("runs/x").with_seed(1)(0, 64)``.
+    """Load the generator of a run, ready to sample from: ``load("runs/x").with_seed(1)(0, 64)``.
 
     Args:
-        path: the run's folder.
-        best: the checkpoint with the best score instead of the newest.
-        device: where to compute.
+        path: Folder of the run.
+        best: Whether to take the checkpoint with the best score instead of the newest one.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
 
     Raises:
-        UsageError: this is no run.
-        CheckpointError: it has no readable checkpoint.
+        UsageError: The folder is not that of a run.
+        CheckpointError: The run has no readable checkpoint.
     """
     return open_run(path, best=best, device=device)[1]
 
@@ -169,17 +182,17 @@ def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sample
 def open_run(
     path: Path | str, *, best: bool = False, device: str = "cpu", real: bool = False
 ) -> tuple[Setup, Sampler, int]:
-    """A run's setup, its generator, and after how many iterations.
+    """Open a run: its setup, its generator, and the number of iterations after which that was saved.
 
     Args:
-        path: the run's folder.
-        best: the checkpoint with the best score instead of the newest.
-        device: where to compute.
-        real: load the real data too; images that are gone matter only then.
+        path: Folder of the run.
+        best: Whether to take the checkpoint with the best score instead of the newest one.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
+        real: Whether to load the real data too. Otherwise it does not matter whether they still exist.
 
     Raises:
-        UsageError: this is no run, or no checkpoint was scored and ``best`` is asked for.
-        CheckpointError: it has no readable checkpoint.
+        UsageError: The folder is not that of a run, or ``best`` is asked for and no checkpoint was scored.
+        CheckpointError: The run has no readable checkpoint.
     """
     folder = RunFolder(path)
     record = folder.record()
@@ -187,19 +200,18 @@ def open_run(
     setup = reopen(record, {}, stand_in=None if real else _stand_in(record["data"], record["settings"]["size"]))
     chosen = folder.best() if best else folder.latest()
     if chosen is None:
-        raise UsageError(f"{path}: no checkpoint was scored along the way (--eval-every), so none is the best")
+        raise UsageError(f"{path}: no checkpoint was scored during training (eval_every), so none is the best")
     step = int(checkpoint.load_meta(chosen)["step"])
-    index, _ = phase_of(setup, step)
-    state, _ = folder.load(begin(setup, setup.recipe.phases[index].game), chosen)
-    return setup, sampler_of(setup, state, index), step
+    state, _ = folder.load(begin(setup, game_at(setup, step)), chosen, earlier.renamer(setup.name))
+    return setup, sampler_at(setup, state, step), step
 
 
 def record_of(setup: Setup) -> dict[str, Any]:
-    """What ``run.json`` says of a run."""
+    """What ``run.json`` says about a run."""
     data = setup.data
     return {
         **_choices(setup),
-        "paper": recipes.describe(setup.name).split("\n\n")[0],
+        "paper": registry.describe(setup.name).split("\n\n")[0],
         "data": {
             "name": data.name,
             "shape": data.shape,
@@ -220,18 +232,18 @@ def record_of(setup: Setup) -> dict[str, Any]:
 
 
 def _choices(setup: Setup) -> dict[str, Any]:
-    # What `auto` was decided to be is recorded: another machine must not decide otherwise in the middle of a run.
+    # What `auto` meant is recorded: another machine must not decide differently in the middle of a run.
     decided = {"precision": "bf16" if setup.autocast else "float32", "compile": "on" if setup.backend else "off"}
     settings = asdict(setup.settings) | decided
     return {"recipe": setup.name, "arguments": setup.arguments, "settings": settings}
 
 
 @dataclass(frozen=True)
-class Recorded(Data):
-    """Data of a recorded shape, read only when a batch is asked for: by priors that draw real images to complete.
+class RecordedData(Data):
+    """Data of a recorded shape. They are read only when a batch is needed, as by priors that draw images to complete.
 
     Attributes:
-        size: pixels a side, as the run was told.
+        size: Side of the images in pixels, as in the run's settings.
     """
 
     size: int | None
@@ -239,10 +251,10 @@ class Recorded(Data):
     @cached_property
     def content(self) -> Data:
         """The data themselves."""
-        found = load_data(self.name, size=self.size, progress=False)
-        if found.fingerprint != self.fingerprint:
-            raise UsageError(f"{self.name} is not what the run was trained on: its content has changed since")
-        return found
+        data = load_data(self.name, size=self.size, progress=False)
+        if data.fingerprint != self.fingerprint:
+            raise UsageError(f"{self.name} is not what the run was trained on: its content has changed since then")
+        return data
 
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
@@ -252,8 +264,8 @@ class Recorded(Data):
 
 
 def _stand_in(data: Mapping[str, Any], size: int | None) -> Data | None:
-    """Data of the recorded shape, content aside; ``None`` for points, which are made rather than kept."""
+    """Data of the recorded shape, without their content. ``None``: points, which are drawn rather than stored."""
     if len(data["shape"]) == 1:
         return None
     known = (data["name"], tuple(data["shape"]), tuple(data["classes"]), data["count"], data["fingerprint"], ())
-    return Recorded(*known, size=size)
+    return RecordedData(*known, size=size)

@@ -1,4 +1,4 @@
-"""Runs side by side: their last scores as a table, and how the scores went as curves. Unlike protocols are refused."""
+"""Runs side by side: a table of their last scores, and curves of all scores. Unlike protocols are refused."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zerosum.errors import UsageError
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.metrics.score import Plain, Score, differences
-from zerosum.recipe import UsageError
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Contestant:
     """A run, or a file of scores.
 
     Attributes:
-        name: for people.
-        rows: (step, seconds, score) in the order they were measured; a file of scores has steps of 0.
-        images: real images per step, for the axis of curves.
+        name: Name that is shown.
+        rows: (step, seconds, score), in the order in which the scores were measured. In a file of scores, steps are 0.
+        images: Real images per step, for the axis of curves.
     """
 
     name: str
@@ -30,95 +30,105 @@ class Contestant:
     images: float = 1.0
 
     def last(self, name: str) -> list[Score]:
-        """The scores ``name`` of the last step: one of each seed, measured as the newest one was."""
-        found = [(step, score) for step, _, score in self.rows if score.name == name]
-        if not found:
+        """The scores ``name`` of the last step: one for each seed, all measured as the newest one was."""
+        scores = [(step, score) for step, _, score in self.rows if score.name == name]
+        if not scores:
             return []
-        step, newest = found[-1]
-        alike = [score for at, score in found if at == step and not differences(score, newest)]
+        last_step, newest = scores[-1]
+        alike = [score for step, score in scores if step == last_step and not differences(score, newest)]
         return list({score.protocol.get("seed"): score for score in alike}.values())
 
     @property
     def names(self) -> list[str]:
-        """Names of its scores, in the order of their first appearance."""
+        """Names of the scores, in the order of their first appearance."""
         return list(dict.fromkeys(score.name for *_, score in self.rows))
 
 
 def read(path: str) -> Contestant:
-    """A run's folder, or a ``.jsonl`` file that ``zerosum eval --out`` wrote.
+    """Read a run's folder, or a ``.jsonl`` file of scores that ``zerosum eval`` wrote.
 
     Raises:
-        UsageError: it is neither, or holds no scores.
+        UsageError: The path is neither, or contains no scores.
     """
     file = Path(path)
     rows: list[tuple[int, float, Score]]
     try:
         if file.suffix == ".jsonl":
-            rows = [(0, 0.0, Score.from_json(json.dumps(row))) for row in rows_of(file)]
+            rows = [(0, 0.0, Score.from_json(json.dumps(row))) for row in Rows(file)]
             images = 1.0
         else:
             folder = RunFolder(file)
             folder.record()
             rows = [
                 (int(row["step"]), float(row["seconds"]), Score.from_json(json.dumps(row["score"])))
-                for row in rows_of(folder.scores)
+                for row in Rows(folder.scores)
             ]
             images = _images_per_step(folder)
     except UsageError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} holds rows that are no scores ({error})") from error
+        raise UsageError(f"{path} contains rows that are not scores ({error})") from error
     if not rows:
-        raise UsageError(f"{path} has no scores yet: zerosum eval {path} makes some")
+        raise UsageError(f"{path} has no scores yet; to measure some: zerosum eval {path}")
     return Contestant(file.name or path, tuple(rows), images)
 
 
 def _images_per_step(folder: RunFolder) -> float:
-    logged = [row for row in rows_of(folder.metrics) if row.get("step") and row.get("images")]
+    logged = [row for row in Rows(folder.metrics) if row.get("step") and row.get("images")]
     return float(logged[-1]["images"]) / float(logged[-1]["step"]) if logged else 1.0
 
 
-def common(contestants: Sequence[Contestant], wanted: Sequence[str] = ()) -> list[str]:
-    """Names of scores that all have, or those ``wanted``.
+def shared_names(contestants: Sequence[Contestant], wanted: Sequence[str] = ()) -> list[str]:
+    """Names of the scores that all contestants have, or those that are ``wanted``.
 
     Raises:
-        UsageError: there are none, or one lacks a wanted score.
+        UsageError: There are none, or a contestant lacks a score that is wanted.
     """
     shared = [name for name in contestants[0].names if all(name in other.names for other in contestants)]
     for name in wanted:
         lacking = [one.name for one in contestants if name not in one.names]
         if lacking:
-            raise UsageError(f"{', '.join(lacking)} has no score {name!r}; all have: {', '.join(shared) or 'none'}")
+            known = ", ".join(shared) or "none"
+            raise UsageError(f"there is no score {name!r} of {', '.join(lacking)}; all have: {known}")
     if not shared:
         listed = "; ".join(f"{one.name}: {', '.join(one.names)}" for one in contestants)
-        raise UsageError(f"there is no score that all have ({listed}); measure one with zerosum eval --metrics")
+        raise UsageError(f"there is no score that all have ({listed}); measure one with zerosum eval")
     return list(wanted) or shared
 
 
 def check_alike(contestants: Sequence[Contestant], names: Sequence[str], across: frozenset[str]) -> dict[str, Any]:
-    """Refuse scores of unlike protocols; returns the differences in fields that are allowed to differ (``across``).
+    """Refuse scores of unlike protocols.
+
+    Args:
+        contestants: What is compared.
+        names: Names of the scores.
+        across: Fields of the protocol that may differ.
+
+    Returns:
+        Both values of the fields that do differ.
 
     Raises:
-        UsageError: naming score, field and both values.
+        UsageError: Other fields differ. The message names the score, the fields and both values of each.
     """
     allowed: dict[str, tuple[Plain, Plain]] = {}
     first = contestants[0]
     for other in contestants[1:]:
         for name in names:
-            found = differences(first.last(name)[0], other.last(name)[0])
-            unlike = {field: pair for field, pair in found.items() if field not in across}
+            pairs = differences(first.last(name)[0], other.last(name)[0])
+            unlike = {field: pair for field, pair in pairs.items() if field not in across}
             if unlike:
                 listed = "; ".join(f"{field}: {ours!r} against {theirs!r}" for field, (ours, theirs) in unlike.items())
                 raise UsageError(
-                    f"{name} of {first.name} and of {other.name} were measured under different protocols: {listed}. "
-                    f"Measure both alike with zerosum eval, or allow it with --across {','.join(unlike)}"
+                    f"{name} of {first.name} and {other.name} was measured under different protocols: {listed}. "
+                    f"Measure both alike with zerosum eval, or allow this with across={','.join(unlike)}",
+                    argument="across",
                 )
-            allowed |= {field: pair for field, pair in found.items() if field in across}
+            allowed |= {field: pair for field, pair in pairs.items() if field in across}
     return allowed
 
 
 def table(contestants: Sequence[Contestant], names: Sequence[str]) -> list[list[str]]:
-    """Rows of text: a head, then a contestant each; mean ± standard deviation where there are several seeds."""
+    """Rows of text, the head first: mean ± standard deviation where a contestant has several seeds."""
     rows = [["", *names]]
     for one in contestants:
         cells = []
@@ -131,22 +141,22 @@ def table(contestants: Sequence[Contestant], names: Sequence[str]) -> list[list[
 
 
 def curves(contestants: Sequence[Contestant], names: Sequence[str]) -> Any:
-    """A figure of each score over the real images seen; ``None`` where no run has two points."""
+    """A figure of each score over the real images seen. ``None``: no run has two points."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     every = {name: [_curve(one, name) for one in contestants] for name in names}
-    drawn = {name: found for name, found in every.items() if any(len(points) > 1 for points in found)}
-    if not drawn:
+    charts = {name: lines for name, lines in every.items() if any(len(points) > 1 for points in lines)}
+    if not charts:
         return None
-    columns = min(3, len(drawn))
-    rows = -(-len(drawn) // columns)
+    columns = min(3, len(charts))
+    rows = -(-len(charts) // columns)
     figure = Figure(figsize=(4.5 * columns, 3.5 * rows), dpi=110, layout="tight")
     panels: Any = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.flat[len(drawn) :]:
+    for axes in panels.flat[len(charts) :]:
         axes.set_axis_off()
-    for axes, (name, found) in zip(panels.flat, drawn.items(), strict=False):
-        for one, points in zip(contestants, found, strict=True):
+    for axes, (name, lines) in zip(panels.flat, charts.items(), strict=False):
+        for one, points in zip(contestants, lines, strict=True):
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=one.name)
         if name.startswith(("fid", "fd_")):
             axes.set_yscale("log")

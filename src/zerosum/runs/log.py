@@ -1,29 +1,28 @@
-"""What a run says while it goes: rows in ``metrics.jsonl``, TensorBoard where it is installed, and a progress bar."""
+"""What a run reports while it trains: rows in ``metrics.jsonl``, TensorBoard if it is installed, and a progress bar."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Self
 
 import torch
 
 from zerosum.core.game import Said
+from zerosum.files import Rows
 
 
 class Means:
-    """Running means of what players say. Stays on the device until asked, so that no step waits for it."""
+    """Running means of what players report. They stay on the device until needed, so that no step waits for it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, said: Said) -> None:
-        """Take in one iteration."""
-        for who, terms in said.items():
+    def add(self, losses: Said) -> None:
+        """Add what the players report in one iteration."""
+        for who, terms in losses.items():
             for term, value in terms.items():
                 if value.dim() == 0:
                     key = f"{who}/{term}"
@@ -31,7 +30,7 @@ class Means:
                     self._counts[key] = self._counts.get(key, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call; waits for the device once."""
+        """Return the means since the last call. This waits for the device once."""
         keys = list(self._sums)
         if not keys:
             return {}
@@ -41,95 +40,70 @@ class Means:
 
 
 class Logger:
-    """Appends rows to ``metrics.jsonl`` and, if tensorboard is installed, to an event file beside it."""
+    """Appends rows to ``metrics.jsonl``, and to an event file next to it if tensorboard is installed.
+
+    Args:
+        file: Path of ``metrics.jsonl``.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._rows = file.open("a", buffering=1)
+        self._rows = Rows(file)
+        self._board: Any = None
+
+    def open(self) -> None:
+        """Begin an event file, if tensorboard is installed."""
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # an extra: its absence is no error
-            self._board: Any = None
-        else:
-            self._board = SummaryWriter(str(file.parent / "tensorboard"))
+        except ImportError:  # an extra: its absence is not an error
+            return
+        self._board = SummaryWriter(str(self._rows.path.parent / "tensorboard"))
 
-    def row(self, step: int, values: dict[str, Any], losses: dict[str, float]) -> None:
-        """One row."""
-        self._rows.write(json.dumps({"step": step, **values, "losses": losses}) + "\n")
+    def add_row(self, step: int, values: dict[str, Any], losses: dict[str, float]) -> None:
+        """Append a row."""
+        self._rows.append({"step": step, **values, "losses": losses})
         if self._board is not None:
             for key, value in losses.items():
                 self._board.add_scalar(key, value, step)
 
-    def scalar(self, name: str, value: float, step: int) -> None:
-        """One number for TensorBoard."""
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """Give a number to TensorBoard."""
         if self._board is not None:
             self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flush everything."""
-        self._rows.close()
+        """Write what is still in memory."""
         if self._board is not None:
             self._board.close()
 
 
-def rows_of(file: Path) -> list[dict[str, Any]]:
-    """The rows of a ``.jsonl`` file; a row that a killed run left half written is left out."""
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_text().splitlines() if _whole(line)]
+class Display:
+    """Shows people how far a run has come. This one shows nothing, as for tests and for ranks other than the first."""
 
-
-def _whole(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-class Display(Protocol):
-    """Shows people how far a run is."""
-
-    def __enter__(self) -> Display: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-    def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """``step`` iterations done, at ``rate`` images a second."""
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-
-
-class Silent:
-    """Shows nothing: tests, and ranks other than the first."""
-
-    def __enter__(self) -> Silent:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """Show nothing."""
+        """Show that ``step`` iterations are done, at ``rate`` images a second."""
 
     def say(self, text: str) -> None:
-        """Show nothing."""
+        """Show a line that stays."""
 
 
-class Lines:
-    """A line every ten seconds, for output that is no terminal."""
+class Lines(Display):
+    """Prints a line every ten seconds, for output that is not a terminal.
+
+    Args:
+        total: Iterations in all.
+    """
 
     def __init__(self, total: int) -> None:
         self.total, self._began, self._last, self._first = total, time.monotonic(), 0.0, -1
 
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
     def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """Print, if it is time to."""
+        """Print a line if the last one was ten seconds ago."""
         now = time.monotonic()
         self._first = step if self._first < 0 else self._first
         if now - self._last < 10 and step < self.total:
@@ -145,8 +119,12 @@ class Lines:
         print(text, file=sys.stderr, flush=True)
 
 
-class Bar:
-    """A progress bar with step, rate, time left and losses."""
+class Bar(Display):
+    """A progress bar with step, rate, time left and losses.
+
+    Args:
+        total: Iterations in all.
+    """
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
@@ -164,7 +142,7 @@ class Bar:
         )
         self._task = self._progress.add_task("", total=total, rate="", losses="", start=False)
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -186,9 +164,9 @@ class Bar:
 
 
 def display_for(total: int, *, shown: bool) -> Display:
-    """A bar on a terminal, lines elsewhere, or nothing."""
+    """The display for a run of ``total`` iterations: a bar on a terminal, lines elsewhere, nothing if not ``shown``."""
     if not shown:
-        return Silent()
+        return Display()
     return Bar(total) if sys.stderr.isatty() else Lines(total)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor
 from zerosum.metrics.images import eight_bit
 
 MARGIN = 2  # pixels between images
-SMALLEST = 64  # pixels a side that an image is shown at, at least
+SMALLEST = 64  # least side of an image on a sheet, in pixels
 
 
 def to_pixels(samples: Tensor) -> npt.NDArray[np.uint8]:
@@ -23,12 +25,18 @@ def to_pixels(samples: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def sheet(samples: Tensor, path: Path, columns: int | None = None) -> None:
-    """Write images (N, C, H, W) in [-1, 1] as one PNG, row by row."""
+    """Write images (N, C, H, W) in [-1, 1] as one PNG, row by row.
+
+    Args:
+        samples: Images.
+        path: Path of the file.
+        columns: Number of columns. ``None``: as many as make the sheet about square.
+    """
     from PIL import Image
 
     pixels = to_pixels(samples)
     n, height, width, channels = pixels.shape
-    if channels not in (1, 3):  # what PNG cannot show is shown by its first channel
+    if channels not in (1, 3):  # PNG cannot show these: the first channel stands for all
         pixels, channels = pixels[..., :1], 1
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
@@ -43,13 +51,27 @@ def sheet(samples: Tensor, path: Path, columns: int | None = None) -> None:
 
 def scatter(samples: Tensor, real: Tensor, path: Path, title: str = "") -> None:
     """Write generated points (N, 2) over real ones as one PNG."""
+    with plane(real, path, title, label="real") as axes:
+        axes.scatter(*samples.T.tolist(), s=4, c="#c2410c", alpha=0.6, label="generated", linewidths=0)
+        axes.legend(loc="upper right", fontsize=8, markerscale=3)
+
+
+@contextmanager
+def plane(real: Tensor, path: Path, title: str = "", *, label: str | None = None) -> Iterator[Any]:
+    """Give axes to draw on, which show real points (N, 2) in grey. They are written to ``path`` when the block ends.
+
+    Args:
+        real: Real points, which decide how far the axes reach.
+        path: Path of the PNG file.
+        title: Title of the picture.
+        label: Label of the real points in a legend. ``None``: they have none.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), dpi=110, layout="tight")
     axes: Any = figure.subplots()
-    axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label="real", linewidths=0)
-    axes.scatter(*samples.T.tolist(), s=4, c="#c2410c", alpha=0.6, label="generated", linewidths=0)
+    axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label=label, linewidths=0)
+    yield axes
     limit = 1.3 * float(real.abs().max())
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=title)
-    axes.legend(loc="upper right", fontsize=8, markerscale=3)
     figure.savefig(path)

@@ -1,90 +1,104 @@
-"""Images in, scores out: what ``zerosum eval --metrics`` and ``train --metrics`` share."""
+"""A run's generator, or images from any program, against real samples: what ``train``, ``eval`` and others share."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from zerosum.data import load
 from zerosum.data.base import Data
-from zerosum.data.progress import progress
-from zerosum.data.sources import SOURCES
+from zerosum.data.sources import has_splits
+from zerosum.errors import UsageError
+from zerosum.files import Row
 from zerosum.latent.interpolate import lerp, slerp
-from zerosum.metrics.features.base import Extractor
-from zerosum.metrics.features.named import named
-from zerosum.metrics.images import ImageSet, Maker, of_data, of_generator
-from zerosum.metrics.measures import Options
+from zerosum.metrics.images import (
+    ImageSet,
+    Maker,
+    SampleSet,
+    of_data,
+    of_generator,
+    points_of_data,
+    points_of_generator,
+)
+from zerosum.metrics.measure import Context, Measure
+from zerosum.metrics.registry import choose, defaults_for, why_not
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain, Score
-from zerosum.metrics.side import Side
-from zerosum.metrics.suite import choose, measure, reads
-from zerosum.recipe import UsageError
-from zerosum.runs.sampler import Sampler
+from zerosum.metrics.suite import Judge
+from zerosum.runs.sampler import Sampler, call_for_user
 from zerosum.runs.settings import Settings, device_for
 from zerosum.runs.setup import Setup
 
-MOST = 50_000  # generated images where nobody says how many: what published scores take
-
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What is to be measured, and how.
 
     Attributes:
-        names: of the measures.
-        features: of the extractor, ``"auto"`` for the one that fits.
-        held_out: source of real images that were not trained on, or ``None``.
-        memory_mib: cap on tiles of distances.
-        device: where to compute.
-        shown: with progress bars?
+        names: Names of the measures. ``()``: those that fit the data.
+        features: Name of the extractor. ``"auto"``: the one that fits.
+        held_out: Source of real images that were not trained on. ``None``: there is none.
+        memory_mib: Cap on the memory for distances between pairs of images, in MiB.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     features: str = "auto"
     held_out: str | None = None
     memory_mib: float = 512.0
     device: str = "auto"
-    shown: bool = False
 
 
-def images_of(data: Data) -> ImageSet:
-    """All images of a source.
+def real_samples(data: Data) -> SampleSet:
+    """All images of a source, or the distribution of points that it draws from.
 
     Raises:
-        UsageError: it has none.
+        UsageError: The source has no images, or too few.
     """
-    try:
-        return of_data(data)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return points_of_data(data) if data.is_points else images_of(data)
 
 
-def real_images(source: str, size: int | None, *, split: str = "train") -> ImageSet:
-    """The images that ``source`` names."""
-    return images_of(load(source, size=size, split=split))
+def images_of(data: Data, count: int | None = None, *, kind: str = "real") -> ImageSet:
+    """Images of a source.
+
+    Args:
+        data: The source.
+        count: Number of images. ``None``: all of them.
+        kind: What the images are, for the protocol of scores.
+
+    Raises:
+        UsageError: The source has no images, or too few.
+    """
+    return call_for_user(of_data, data, count, kind=kind)
 
 
 def image_files(source: str, real: ImageSet, count: int | None) -> ImageSet:
-    """Images of any program, brought to the size and channels of the real ones; what was changed is said on stderr."""
+    """Images from any program, brought to the size and channels of the real ones. Notes on that go to stderr."""
     data = load(source, size=real.shape[1], channels=real.shape[0])
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
-    try:
-        return of_data(data, count, kind="files")
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return images_of(data, count, kind="files")
 
 
-def generated(
-    sampler: Sampler, setup: Setup, step: int, count: int, told: Mapping[str, Plain] | None = None
-) -> ImageSet:
-    """Samples of a run after ``step`` iterations, with their classes where it is conditional; ``told``: how drawn."""
+def generated_samples(
+    sampler: Sampler, setup: Setup, step: int, count: int, facts: Mapping[str, Plain] | None = None
+) -> SampleSet:
+    """Samples of a run, with their classes where it is conditional.
+
+    Args:
+        sampler: Generator of the run.
+        setup: What was trained.
+        step: Iterations after which the generator was saved.
+        count: Number of samples.
+        facts: How the samples are drawn, as :func:`adapt_sampler` says.
+    """
+    name = f"{setup.name} at step {step:,}"
     identity = [
         setup.name,
         setup.arguments,
@@ -92,39 +106,38 @@ def generated(
         setup.settings.seed,
         step,
         sampler.seed,
-        dict(told or {}),
+        dict(facts or {}),
     ]
+    fingerprint = hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
+    if setup.data.is_points:
+        return points_of_generator(sampler, count, name=name, fingerprint=fingerprint)
     one = sampler.latents(0, 1)
-    labels = sampler.latents(0, count)[1].cpu() if sampler.labelled else None
     return of_generator(
         sampler,
         tuple(setup.data.shape),
         count,
-        name=f"{setup.name} at step {step:,}",
-        fingerprint=hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest(),
-        labels=labels,
+        name=name,
+        fingerprint=fingerprint,
+        labels=sampler.latents(0, count)[1].cpu() if sampler.labelled else None,
         classes=tuple(setup.data.classes),
         maker=_maker(sampler) if len(one) == 1 else None,
     )
 
 
-def _labelled(drawn: Tensor | tuple[Tensor, ...]) -> bool:
-    """Does a prior draw labels? What else it may draw beside latents, such as images to complete, has more axes."""
-    return isinstance(drawn, tuple) and len(drawn) > 1 and drawn[1].dim() == 1
+def _has_labels(inputs: Tensor | tuple[Tensor, ...]) -> bool:
+    """Whether a prior drew labels. Anything else besides latents, such as images to complete, has more axes."""
+    return isinstance(inputs, tuple) and len(inputs) > 1 and inputs[1].dim() == 1
 
 
 def _maker(sampler: Sampler) -> Maker:
-    def generate(z: Tensor) -> Tensor:
-        images: Tensor = sampler.network(z)
-        return images.float()
-
-    def drawn(n: int, rng: torch.Generator) -> Tensor:
+    def draw(n: int, rng: torch.Generator) -> Tensor:
         z = sampler.prior(n, rng)
-        assert isinstance(z, Tensor)  # or the set would have labels
+        assert isinstance(z, Tensor)  # otherwise the set would have labels
         return z
 
     # Walks are straight in a bounded prior, which is uniform.
-    return Maker(generate, drawn, *((lerp, "lerp", sampler.bound) if sampler.bound else (slerp, "slerp", None)))
+    way = (lerp, "lerp", sampler.bound) if sampler.bound else (slerp, "slerp", None)
+    return Maker(sampler.images, draw, *way)
 
 
 def facts(setup: Setup) -> dict[str, Plain]:
@@ -133,123 +146,152 @@ def facts(setup: Setup) -> dict[str, Plain]:
     return {"ema": ema, "precision": "bf16" if setup.autocast else "float32"}
 
 
-def drawn_as(sampler: Sampler, truncation: float | None, standing: int) -> tuple[Sampler, dict[str, Plain]]:
-    """A sampler with truncated latents and standing statistics, and what the protocol of its scores says of that.
+def adapt_sampler(sampler: Sampler, truncation: float | None, standing: int) -> tuple[Sampler, dict[str, Plain]]:
+    """Give a sampler truncated latents and standing statistics, and say what the protocol of its scores says of that.
 
     Args:
-        sampler: of a run.
-        truncation: the largest size of a latent's component; ``None``: as in training.
-        standing: batches over which batch-norm statistics are taken anew; 0: those of training.
+        sampler: Generator of a run.
+        truncation: Largest size of a latent's component. ``None``: as in training.
+        standing: Batches from which batch-norm statistics are taken afresh. 0: those of training.
 
     Raises:
-        UsageError: there is nothing to truncate, or no batch normalisation.
+        UsageError: The threshold is not above 0, or there is no batch normalisation.
     """
-    told: dict[str, Plain] = {}
+    facts: dict[str, Plain] = {}
+    if truncation is not None:
+        sampler, facts["truncation"] = sampler.truncated(truncation), truncation
+    if standing:
+        sampler, facts["standing"] = call_for_user(sampler.standing, standing), standing
+    return sampler, facts
+
+
+def judge_of(real: SampleSet, request: Request, data: Data | None = None, show: Progress | None = None) -> Judge:
+    """Make measures and real samples ready.
+
+    Args:
+        real: The real samples.
+        request: What is to be measured. Without names, it is what fits ``data``.
+        data: Source of the real samples.
+        show: Function that is called with (done, total) generated images.
+
+    Raises:
+        UsageError: A measure does not exist, none fits the data, or features are not available.
+    """
+    names = request.names or (defaults_for(data) if data is not None else ())
+    if not names and data is not None:
+        raise UsageError(f"no score fits these data: {why_not(data)}")
+    measures = tuple(_choose(names).values())
+    device = str(device_for(Settings(device=request.device)))
+    judge = Judge(
+        measures,
+        real,
+        request.features,
+        Context(memory_mib=request.memory_mib, device=device),
+        lenient=not request.names,
+        progress=show,
+    )
     try:
-        if truncation is not None:
-            sampler, told = sampler.truncated(truncation), told | {"truncation": truncation}
-        if standing:
-            sampler, told = sampler.standing(standing), told | {"standing": standing}
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return sampler, told
+        judge.prepare()
+    except (ImportError, FileNotFoundError, ValueError) as error:
+        raise UsageError(f"features={request.features}: {error}", argument="features") from error
+    if request.held_out is None:
+        return judge
+    return judge.with_held_out(_held_out_images(request.held_out, judge))
 
 
-def further(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]:
-    """The scores of ``--metrics`` for a generator in training; none where that is empty.
+def _choose(names: Iterable[str]) -> dict[str, Measure]:
+    """Measures by name.
 
     Raises:
-        UsageError: as :class:`Judge`.
+        UsageError: A name does not exist.
     """
+    try:
+        return choose(names)
+    except ValueError as error:
+        raise UsageError(f"metrics: {error}", argument="metrics") from error
+
+
+def scores_of(
+    judge: Judge,
+    fakes: Callable[[int], SampleSet],
+    seed: int,
+    *,
+    count: int | None = None,
+    extra: Mapping[str, Plain] | None = None,
+) -> Iterator[Score]:
+    """The scores of samples, each as soon as it is known. For the arguments, see :meth:`Judge.scores`.
+
+    Raises:
+        UsageError: A measure does not apply to these samples, or the samples are not finite.
+    """
+    try:
+        yield from judge.scores(fakes, seed, count=count, extra=extra)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"these samples cannot be scored: {error}") from error
+
+
+def score_in_training(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]:
+    """The scores of a generator in training: those that fit the data, then those that the setting ``metrics`` names.
+
+    Raises:
+        UsageError: A measure does not apply to these samples, or the samples are not finite.
+    """
+    settings, data = setup.settings, setup.data
+    scores: list[Score] = []
+
+    def fakes(count: int) -> SampleSet:
+        return generated_samples(sampler, setup, step, count)
+
+    if defaults_for(data):
+        judge = judge_of(real_samples(data), Request(device=str(setup.device)), data)
+        scores += scores_of(judge, fakes, seed, extra=facts(setup))
+    if settings.metrics:
+        judge, count = judge_of(real_samples(data), _request(setup)), settings.eval_count or None
+        scores += scores_of(judge, fakes, seed, count=count, extra=facts(setup))
+    return scores
+
+
+def _request(setup: Setup) -> Request:
+    """What the setting ``metrics`` asks for."""
     settings = setup.settings
-    if not settings.metrics:
-        return []
-    real = images_of(setup.data)
-    count = settings.eval_count or min(real.count, MOST)
-    judge = Judge(real, Asked(tuple(settings.metrics.split(",")), settings.features, device=str(setup.device)))
-    return list(judge.scores(generated(sampler, setup, step, count), seed, facts(setup)))
+    return Request(tuple(settings.metrics.split(",")), settings.features, device=str(setup.device))
+
+
+def row_of(score: Score, step: int, seconds: float) -> Row:
+    """A score as a row of ``scores.jsonl``."""
+    return {"step": step, "seconds": round(seconds, 3), "score": json.loads(score.to_json())}
 
 
 def check(setup: Setup) -> None:
-    """Refuse, before training starts, ``--metrics`` that could not be computed at its end.
+    """Refuse, before training starts, ``metrics`` that could not be computed at its end.
 
     Raises:
-        UsageError: a name that does not exist, data without images, features that cannot be had, labels that are
-            missing, or a measure that needs further images.
+        UsageError: A measure does not exist or needs further images, data have no images or no labels, the recipe
+            does not generate by label, or features are not available.
     """
-    settings, data = setup.settings, setup.data
-    if not settings.metrics:
+    if not setup.settings.metrics:
         return
-    try:
-        measures = choose(settings.metrics.split(","))
-    except ValueError as error:
-        raise UsageError(f"--metrics: {error}") from error
-    conditional = _labelled(setup.recipe.prior(1, torch.Generator(setup.device)))
-    for name, chosen in measures.items():
-        if "held-out" in chosen.needs:
-            raise UsageError(f"--metrics {name} needs held-out images: measure it later, by zerosum eval --held-out")
-        if "labels" in chosen.needs and not (data.classes and conditional):
-            raise UsageError(f"--metrics {name} needs labelled data and a recipe that generates by label, such as cgan")
-    _extractor(settings.features, images_of(data).shape, setup.device)
+    request = _request(setup)
+    conditional = _has_labels(setup.recipe.prior(1, torch.Generator(setup.device)))
+    for name, measure in _choose(request.names).items():
+        if "held-out" in measure.needs:
+            raise UsageError(
+                f"metrics={name}: needs held-out images; measure it later, with zerosum eval", argument="metrics"
+            )
+        if "labels" in measure.needs and not (setup.data.classes and conditional):
+            raise UsageError(
+                f"metrics={name}: needs labelled data and a recipe that generates by label, such as cgan",
+                argument="metrics",
+            )
+    judge_of(real_samples(setup.data), request)
 
 
-class Judge:
-    """Measures, features and real images made ready once, for one set of generated images after the other.
-
-    Raises:
-        UsageError: a name that does not exist, or features that cannot be had.
-    """
-
-    def __init__(self, real: ImageSet, asked: Asked) -> None:
-        device = device_for(Settings(device=asked.device))
-        try:
-            wanted = reads(choose(asked.names).values())
-        except ValueError as error:
-            raise UsageError(f"--metrics: {error}") from error
-        self.asked = asked
-        self.extractor = _extractor(asked.features, real.shape, device)
-        self.real = Side(real, self.extractor, wanted)
-        self.options = Options(0, asked.memory_mib, str(device), _held_out(asked, self.real))
-
-    def scores(self, fake: ImageSet, seed: int, extra: Mapping[str, Plain] | None = None) -> Iterator[Score]:
-        """The scores of a set, each as soon as it is known; ``seed`` is also that of subsets and permutations.
-
-        Raises:
-            UsageError: a measure does not apply to these images.
-        """
-        options = replace(self.options, seed=seed)
-        try:
-            with progress(fake.count, "features", self.asked.shown) as advance:
-                side = Side(fake, self.extractor, self.real.reads, progress=_advancing(advance))
-                for name in self.asked.names:
-                    yield from measure(name, self.real, side, options, extra)
-        except ValueError as error:
-            raise UsageError(f"{fake.name} cannot be scored: {error}") from error
+def _held_out_images(source: str, judge: Judge) -> ImageSet:
+    shape = tuple(judge.real.shape)
+    data = load(source, size=shape[1], split="test" if has_splits(source) else "train")
+    return images_of(data)
 
 
-def _extractor(features: str, shape: tuple[int, ...], device: torch.device) -> Extractor:
-    try:
-        return named(features, shape, device)
-    except (ImportError, FileNotFoundError, ValueError) as error:
-        raise UsageError(f"--features {features}: {error}") from error
-
-
-def _advancing(advance: Callable[[int], None]) -> Progress:
-    """Images so far -> images since the last call."""
-    before = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal before
-        advance(done - before)
-        before = done
-
-    return show
-
-
-def _held_out(asked: Asked, real: Side) -> Side | None:
-    if asked.held_out is None:
-        return None
-    key = asked.held_out.partition(":")[0]
-    splits = key in SOURCES and SOURCES[key].splits
-    data = load(asked.held_out, size=real.images.shape[1], split="test" if splits else "train")
-    return Side(images_of(data), real.extractor, real.reads)
+generated = generated_samples  # the earlier name, for tests/recipes/test_inpaint_gan.py and tests/metrics/test_suite.py

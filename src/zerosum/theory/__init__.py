@@ -1,1 +1,1 @@
-"""What the papers prove, computed: closed forms and exact solutions, to hold trained networks against."""
+"""What the papers prove, computed: closed forms and exact solutions, to compare trained networks with."""

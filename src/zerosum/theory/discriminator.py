@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zerosum.core.game import Objective
-from zerosum.theory.divergences import jensen_shannon, masses, pair
-
-Array = npt.NDArray[np.float64]
+from zerosum.objectives.objective import Objective
+from zerosum.theory.arrays import Array
+from zerosum.theory.divergences import check_pair, jensen_shannon
 
 
 def optimal_discriminator(p: npt.ArrayLike, q: npt.ArrayLike, *, a: float = 0.0, b: float = 0.0) -> Array:
@@ -23,16 +22,16 @@ def optimal_discriminator(p: npt.ArrayLike, q: npt.ArrayLike, *, a: float = 0.0,
     Section 3.4); one-sided smoothing has b = 0, and only scales D*. Either way D* is b + (1 - a - b) p / (p + q).
 
     Args:
-        p: real density or masses, of any shape, at least 0.
-        q: generated density or masses, of the same shape.
-        a: how far the target of real samples is below 1.
-        b: how far the target of generated samples is above 0; below 1 - a.
+        p: Real density or masses, of any shape, at least 0.
+        q: Generated density or masses, of the same shape.
+        a: Distance of the target of real samples below 1.
+        b: Distance of the target of generated samples above 0, less than 1 - a.
 
     Returns:
-        Of the shape of p; (1 - a + b) / 2 where p = q = 0, where any value is best.
+        D*, of the shape of p. Where p = q = 0 any value is best; it is (1 - a + b) / 2 there.
 
     Raises:
-        ValueError: the shapes differ, a value is negative or not finite, or the targets are out of order.
+        ValueError: The shapes differ, a value is negative or not finite, or the targets are out of order.
     """
     real, fake = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     if real.shape != fake.shape:
@@ -41,7 +40,7 @@ def optimal_discriminator(p: npt.ArrayLike, q: npt.ArrayLike, *, a: float = 0.0,
         raise ValueError("p and q must be finite and at least 0")
     if not (a >= 0 and b >= 0 and b < 1 - a):
         raise ValueError(f"a={a}, b={b}: the targets 1 - a and b must be in [0, 1], the first above the second")
-    largest = np.maximum(real, fake)  # the ratio alone counts, and p + q may underflow or overflow
+    largest = np.maximum(real, fake)  # only the ratio counts, and p + q may underflow or overflow
     scale = np.where(largest > 0, largest, 1.0)
     real, fake = np.where(largest > 0, real / scale, 1.0), np.where(largest > 0, fake / scale, 1.0)
     return np.asarray(((1 - a) * real + b * fake) / (real + fake))
@@ -51,17 +50,17 @@ def value(d: npt.ArrayLike, p: npt.ArrayLike, q: npt.ArrayLike) -> float:
     """V(D, G) = E_p log D + E_q log(1 - D). Goodfellow et al. 2014 (arXiv:1406.2661), Eq. 1.
 
     Args:
-        d: (n,) probabilities that the discriminator gives to "real", from 0 to 1.
-        p: (n,) real masses.
-        q: (n,) generated masses.
+        d: Probabilities that the discriminator gives to "real", (n,), from 0 to 1.
+        p: Real masses, (n,).
+        q: Generated masses, (n,).
 
     Returns:
-        In nats, at most 0; minus infinity where D is surely wrong.
+        V in nats, at most 0; minus infinity where D is certain and wrong.
 
     Raises:
-        ValueError: p or q is no distribution, or d does not fit them.
+        ValueError: p or q is not a distribution, or d does not fit them.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     prob = np.asarray(d, dtype=np.float64)
     if prob.shape != p.shape or not ((prob >= 0) & (prob <= 1)).all():
         raise ValueError(f"d must hold one probability for each of the {len(p)} outcomes; its shape is {prob.shape}")
@@ -72,50 +71,50 @@ def value(d: npt.ArrayLike, p: npt.ArrayLike, q: npt.ArrayLike) -> float:
 def best_value(p: npt.ArrayLike, q: npt.ArrayLike) -> float:
     """V(D*, G) = 2 JSD(p||q) - log 4. Goodfellow et al. 2014 (arXiv:1406.2661), proof of Theorem 1.
 
-    The first of the lecture notes gives it as D_JS - log 4, without the 2; the last has the 2. With the divergence as
-    both define it, the mean of two KL divergences, the 2 belongs there: disjoint supports give V = 0.
+    The first set of the lecture notes gives it as D_JS - log 4, without the 2; the last has the 2. With the divergence
+    as both define it, the mean of two KL divergences, the 2 belongs there: disjoint supports give V = 0.
 
     Args:
-        p: (n,) real masses.
-        q: (n,) generated masses.
+        p: Real masses, (n,).
+        q: Generated masses, (n,).
 
     Returns:
-        In nats, from -log 4 (p = q) to 0 (disjoint supports).
+        V in nats, from -log 4 (p = q) to 0 (disjoint supports).
 
     Raises:
-        ValueError: p or q is no distribution.
+        ValueError: p or q is not a distribution.
     """
     return 2 * jensen_shannon(p, q) - math.log(4)
 
 
 def best_logits(objective: Objective, p: npt.ArrayLike, q: npt.ArrayLike) -> Array:
-    """The logits that minimise the critic's loss when it sees p and q whole: for minimax log p - log q.
+    """The logits that minimise the critic's loss when it sees p and q whole: for minimax, log p - log q.
 
-    By bisection on the slope of p l_real(a) + q l_fake(a) at each outcome, which must change its sign once. So it
-    serves any objective whose losses are means over logits: least squares, hinge, every f-GAN. Where the loss only
-    falls, towards an infinite logit, the answer is one from which on it falls no more in float64.
+    Found by bisection on the slope of p l_real(a) + q l_fake(a) at each outcome, which must change its sign once. So
+    it serves any objective whose losses are means over logits: least squares, hinge, every f-GAN. Where the loss keeps
+    falling towards an infinite logit, the answer is one beyond which it no longer falls in float64.
 
     Args:
-        objective: of the game; its ``d`` is a mean over real logits and a mean over generated ones.
-        p: (n,) real masses.
-        q: (n,) generated masses.
+        objective: Objective of the game; its ``d`` is a mean over real logits and a mean over generated ones.
+        p: Real masses, (n,).
+        q: Generated masses, (n,).
 
     Returns:
-        (n,); 0 where p = q = 0.
+        Logits, (n,); 0 where p = q = 0.
 
     Raises:
-        ValueError: p or q is no distribution, the objective compares samples with each other, or it has no best critic
-            (the Wasserstein objective, unless something holds its slope).
+        ValueError: p or q is not a distribution, the objective compares samples with each other, or it has no best
+            critic (as the Wasserstein objective, unless something holds its slope).
     """
     _refuse_comparisons(objective)
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     at = _slope(objective, p, q)
     low, high = -torch.ones(len(p), dtype=torch.float64), torch.ones(len(p), dtype=torch.float64)
     for _ in range(60):
         low = torch.where(at(low) > 0, 2 * low, low)
         high = torch.where(at(high) < 0, 2 * high, high)
     if bool((at(low) > 0).any() or (at(high) < 0).any()):
-        raise ValueError("the objective has no best critic here: its loss falls without end at some outcome")
+        raise ValueError("the objective has no best critic here, since its loss falls without end at some outcome")
     for _ in range(130):
         middle = (low + high) / 2
         slope = at(middle)
@@ -127,7 +126,7 @@ def softmax(theta: npt.ArrayLike) -> Array:
     """q = exp(theta) / sum exp(theta), the generator that can be any distribution over n outcomes.
 
     Args:
-        theta: (n,), finite.
+        theta: Parameters, (n,), finite.
     """
     logits = np.asarray(theta, dtype=np.float64)
     if logits.ndim != 1 or not logits.size or not np.isfinite(logits).all():
@@ -137,13 +136,13 @@ def softmax(theta: npt.ArrayLike) -> Array:
 
 
 def softmax_jacobian(theta: npt.ArrayLike) -> Array:
-    """dq/dtheta = diag(q) - q q^T of q = softmax(theta).
+    """dq/dtheta = diag(q) - q q^T, for q = softmax(theta).
 
     Args:
-        theta: (n,), finite.
+        theta: Parameters, (n,), finite.
 
     Returns:
-        (n, n).
+        The Jacobian, (n, n).
     """
     q = softmax(theta)
     return np.diag(q) - np.outer(q, q)
@@ -153,14 +152,14 @@ def outcome_losses(objective: Objective, logits: npt.ArrayLike) -> Array:
     """What the generator pays for each outcome while the critic is held fixed: d E_q[loss] / dq.
 
     Args:
-        objective: of the game; its ``g`` is a mean over generated logits.
-        logits: (n,), the critic's at the outcomes.
+        objective: Objective of the game; its ``g`` is a mean over generated logits.
+        logits: Logits of the critic at the outcomes, (n,).
 
     Returns:
-        (n,).
+        Losses, (n,).
 
     Raises:
-        ValueError: the objective compares samples with each other.
+        ValueError: The objective compares samples with each other.
     """
     _refuse_comparisons(objective)
     a = torch.from_numpy(np.array(logits, dtype=np.float64))
@@ -170,28 +169,27 @@ def outcome_losses(objective: Objective, logits: npt.ArrayLike) -> Array:
 def generator_gradient_through(
     objective: Objective, p: npt.ArrayLike, q: npt.ArrayLike, jacobian: Array, *, logits: npt.ArrayLike | None = None
 ) -> Array:
-    """The generator's gradient, with the best critic of p and q held fixed, for any way to make q of parameters.
+    """The generator's gradient, with the best critic of p and q held fixed, however q depends on the parameters.
 
-    J^T l, with l the loss at each outcome. At D* it is the gradient of 2 JSD(p||q) for minimax (Goodfellow et al. 2014,
-    arXiv:1406.2661, Theorem 1), of KL(q||p) - 2 JSD(p||q) for the non-saturating objective (Arjovsky and Bottou 2017,
-    arXiv:1701.04862, Theorem 2.5), and of D_f(p||q) for f-GAN with its own best logits.
+    It is J^T l, with l the loss at each outcome. At D* it is the gradient of 2 JSD(p||q) for minimax (Goodfellow et
+    al. 2014, arXiv:1406.2661, Theorem 1), of KL(q||p) - 2 JSD(p||q) for the non-saturating objective (Arjovsky and
+    Bottou 2017, arXiv:1701.04862, Theorem 2.5), and of D_f(p||q) for f-GAN with its own best logits.
 
     Args:
-        objective: of the game; its ``g`` is a mean over generated logits.
-        p: (n,) real masses.
-        q: (n,) generated masses.
+        objective: Objective of the game; its ``g`` is a mean over generated logits.
+        p: Real masses, (n,).
+        q: Generated masses, (n,).
         jacobian: dq/dtheta, (n, k); each column sums to 0, since q always sums to 1.
-        logits: (n,), the critic's; ``None``: log p - log q, the best for minimax and non-saturating. For any other
-            objective give ``best_logits(objective, p, q)``.
+        logits: Logits of the critic, (n,); ``None`` for log p - log q, the best for the minimax and the non-saturating
+            objective. For any other objective give ``best_logits(objective, p, q)``.
 
     Returns:
-        (k,).
+        The gradient, (k,).
 
     Raises:
-        ValueError: something does not fit, or the generator's loss is infinite at an outcome that it can make.
+        ValueError: Something does not fit, or the generator's loss is infinite at an outcome that it can make.
     """
-    p, q = masses("p", p), masses("q", q)
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     jac = np.asarray(jacobian, dtype=np.float64)
     if jac.ndim != 2 or len(jac) != len(q) or np.abs(jac.sum(0)).max() > 1e-8 * max(np.abs(jac).max(), 1):
         raise ValueError(f"jacobian must be dq/dtheta, ({len(q)}, k), its columns of sum 0; its shape is {jac.shape}")
@@ -210,25 +208,25 @@ def generator_gradient_through(
 def generator_gradient(
     objective: Objective, p: npt.ArrayLike, theta: npt.ArrayLike, *, logits: npt.ArrayLike | None = None
 ) -> Array:
-    """The same for q = softmax(theta): see ``generator_gradient_through``.
+    """The generator's gradient for q = softmax(theta); see :func:`generator_gradient_through`.
 
     Args:
-        objective: of the game; its ``g`` is a mean over generated logits.
-        p: (n,) real masses.
-        theta: (n,), finite.
-        logits: (n,), the critic's, held fixed; ``None``: log p - log q.
+        objective: Objective of the game; its ``g`` is a mean over generated logits.
+        p: Real masses, (n,).
+        theta: Parameters, (n,), finite.
+        logits: Logits of the critic, (n,), held fixed; ``None`` for log p - log q.
 
     Returns:
-        (n,), of sum 0.
+        The gradient, (n,), of sum 0.
 
     Raises:
-        ValueError: something does not fit, or the generator's loss is infinite at some outcome.
+        ValueError: Something does not fit, or the generator's loss is infinite at some outcome.
     """
     return generator_gradient_through(objective, p, softmax(theta), softmax_jacobian(theta), logits=logits)
 
 
 def _slope(objective: Objective, p: Array, q: Array) -> Callable[[Tensor], Tensor]:
-    """a -> the derivative of p l_real(a) + q l_fake(a) in each logit, up to the factor 1/n of the means."""
+    """The derivative of p l_real(a) + q l_fake(a) in each logit a, up to the factor 1/n of the means."""
     weights = torch.from_numpy(p), torch.from_numpy(q)
 
     def at(logits: Tensor) -> Tensor:
@@ -243,4 +241,4 @@ def _slope(objective: Objective, p: Array, q: Array) -> Callable[[Tensor], Tenso
 
 def _refuse_comparisons(objective: Objective) -> None:
     if objective.needs_real:
-        raise ValueError("the objective compares real with generated logits: its loss of one outcome is not defined")
+        raise ValueError("the objective compares real with generated logits, so the loss of one outcome is not defined")

@@ -1,7 +1,7 @@
 """Divergences between distributions that are known: discrete ones, and densities on a grid.
 
 Beside each divergence stands its dual, the game that a critic plays: the value of any critic is at most the divergence,
-and that of the best critic is the divergence itself. So what a trained critic reports can be held against the truth.
+and that of the best critic is the divergence itself. So what a trained critic reports can be compared with the truth.
 """
 
 from __future__ import annotations
@@ -14,106 +14,104 @@ import numpy.typing as npt
 import torch
 
 from zerosum.objectives.f_divergence import DIVERGENCES, FDivergence
+from zerosum.theory.arrays import Array
 
-Array = npt.NDArray[np.float64]
 Density = Callable[[Array], Array]  # points (N,) on a line or (N, 2) in a plane -> (N,)
 
 _SUM = 1e-9  # how far the sum of masses may be from 1
 _LARGE = 1e100  # a ratio p/q from which f(u)/u is its limit to all digits, where that limit is finite
 
 
-def masses(name: str, p: npt.ArrayLike) -> Array:
+def check_masses(name: str, p: npt.ArrayLike) -> Array:
     """The masses of a discrete distribution, checked.
 
     Args:
-        name: of the argument, for messages.
-        p: (n,), finite, at least 0, of sum 1 to 1e-9.
+        name: Name of the argument, for the message.
+        p: Masses, (n,), finite, at least 0, of sum 1 to 1e-9.
 
     Raises:
-        ValueError: they are not a distribution.
+        ValueError: They are not a distribution.
     """
     checked = np.asarray(p, dtype=np.float64)
     if checked.ndim != 1 or not checked.size:
-        raise ValueError(f"{name} must be masses of shape (n,), not of shape {checked.shape}: flatten a grid first")
+        raise ValueError(f"{name} must be masses of shape (n,), not of shape {checked.shape}; flatten a grid first")
     if not np.isfinite(checked).all() or (checked < 0).any():
-        raise ValueError(f"{name} must hold finite masses of at least 0: its least is {checked.min()}")
+        raise ValueError(f"{name} must hold finite masses of at least 0, but its least is {checked.min()}")
     if abs(checked.sum() - 1) > _SUM:
-        raise ValueError(f"{name} must sum to 1, but sums to {checked.sum():.12g}: divide it by its sum")
+        raise ValueError(f"{name} must sum to 1, but sums to {checked.sum():.12g}; divide it by its sum")
     return checked
 
 
-def pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Array, Array]:
+def check_pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[Array, Array]:
     """Two distributions over the same outcomes, checked.
 
     Args:
-        p: (n,) masses.
-        q: (n,) masses.
+        p: Masses, (n,).
+        q: Masses, (n,).
 
     Raises:
-        ValueError: one is no distribution, or they do not fit together.
+        ValueError: One is not a distribution, or they do not fit together.
     """
-    first, second = masses("p", p), masses("q", q)
+    first, second = check_masses("p", p), check_masses("q", q)
     if first.shape != second.shape:
-        raise ValueError(f"p has {len(first)} outcomes and q {len(second)}: both must be over the same outcomes")
+        raise ValueError(f"p has {len(first)} outcomes and q {len(second)}, but both must be over the same outcomes")
     return first, second
 
 
 def discretise(density: Density, *axes: npt.ArrayLike) -> tuple[Array, Array]:
     """A density as masses on a regular grid, divided by their sum.
 
-    The grid must reach beyond nearly all of the density, with steps small against its finest detail. Where a density is
-    below 1e-308 its mass is 0, and divergences take that literally.
+    The grid must reach beyond nearly all of the density, with steps that are small against its finest detail. Where a
+    density is below 1e-308 its mass is 0, and divergences take that literally.
 
     Args:
-        density: points -> values of at least 0; any constant factor.
-        axes: one or two, each (n,), increasing at regular steps.
+        density: Points -> values of at least 0, up to a constant factor.
+        axes: One or two axes, each (n,), increasing at regular steps.
 
     Returns:
         Masses (N,), and points (N,) for one axis or (N, 2) for two, the second axis fastest.
 
     Raises:
-        ValueError: an axis is not regular, or the density not finite and positive somewhere.
+        ValueError: An axis is not regular, or the density is negative or not finite, or 0 everywhere on the grid.
     """
     points = _grid(axes)
-    return _normalised(_values(density, points)), points
+    return _normalise(_values(density, points)), points
 
 
 def discretise_log(log_density: Density, *axes: npt.ArrayLike) -> tuple[Array, Array]:
-    """The same from a log density, in which only differences of more than 700 nats underflow.
+    """As :func:`discretise`, from a log density, in which only differences of more than 700 nats underflow.
 
     Args:
-        log_density: points -> values in nats, below infinity; any constant summand.
-        axes: one or two, each (n,), increasing at regular steps.
-
-    Returns:
-        Masses (N,), and points (N,) for one axis or (N, 2) for two, the second axis fastest.
+        log_density: Points -> values in nats, below infinity, up to a constant summand.
+        axes: One or two axes, as for :func:`discretise`.
 
     Raises:
-        ValueError: an axis is not regular, or the density not finite and positive somewhere.
+        ValueError: An axis is not regular, or the log density is NaN or infinity somewhere, or minus infinity
+            everywhere on the grid.
     """
     points = _grid(axes)
     logs = _values(log_density, points)
     if np.isnan(logs).any() or not np.isfinite(logs.max()):
         raise ValueError("the log density must be below infinity, and above minus infinity somewhere on the grid")
-    return _normalised(np.exp(logs - logs.max())), points
+    return _normalise(np.exp(logs - logs.max())), points
 
 
 def f_divergence(row: FDivergence, p: npt.ArrayLike, q: npt.ArrayLike) -> float:
-    """D_f(P||Q) = sum q f(p/q), Nowozin et al. 2016 (arXiv:1606.00709); infinite where it is.
+    """D_f(P||Q) = sum q f(p/q), Nowozin et al. 2016 (arXiv:1606.00709), which may be infinite.
 
     Where q = 0 < p a term is p lim f(u)/u, the upper end of the domain of f*; where p = 0 < q it is q f(0); where both
-    are 0 it is 0. Of ``DIVERGENCES``, "jensen-shannon" is twice the Jensen-Shannon divergence, "gan" that less log 4,
-    and "squared-hellinger" has no factor 1/2.
+    are 0 it is 0. Of ``DIVERGENCES``, "jensen-shannon" is twice the Jensen-Shannon divergence, "gan" is that less
+    log 4, and "squared-hellinger" has no factor 1/2.
 
     Args:
-        row: of ``zerosum.objectives.f_divergence``: of ``DIVERGENCES`` or of its families.
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
+        row: The divergence: a row of ``zerosum.objectives.f_divergence.DIVERGENCES``, or of one of the families there.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
 
     Raises:
-        ValueError: p or q is no distribution.
+        ValueError: p or q is not a distribution.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     u, beyond = _ratios(row, p, q)
     inside = (q > 0) & ~beyond
     terms = q[inside] * _apply(row.f, u[inside])
@@ -125,17 +123,18 @@ def tight_critic(row: FDivergence, p: npt.ArrayLike, q: npt.ArrayLike) -> Array:
     """T* = f'(p/q), the critic whose value is D_f(P||Q). Nowozin et al. 2016 (arXiv:1606.00709), Section 2.2.
 
     Args:
-        row: the divergence.
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
+        row: The divergence.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
 
     Returns:
-        (n,): where q = 0 < p the upper end of the domain of f*, where both are 0 f'(1). It may be infinite.
+        T*, (n,), which may be infinite. Where q = 0 < p it is the upper end of the domain of f*, and where both are 0
+        it is f'(1).
 
     Raises:
-        ValueError: p or q is no distribution.
+        ValueError: p or q is not a distribution.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     u, beyond = _ratios(row, p, q)
     t = _apply(row.optimal, u)
     # f'(u) of a large u can round to the end of the domain, where f* is infinite: the float before it is as good.
@@ -147,24 +146,26 @@ def tight_critic(row: FDivergence, p: npt.ArrayLike, q: npt.ArrayLike) -> Array:
 
 
 def variational_value(row: FDivergence, p: npt.ArrayLike, q: npt.ArrayLike, t: npt.ArrayLike) -> float:
-    """E_P[t] - E_Q[f*(t)], what a critic t reaches: never above D_f(P||Q), and equal to it at ``tight_critic``.
+    """E_P[t] - E_Q[f*(t)], what a critic t reaches: never above D_f(P||Q), and equal to it for ``tight_critic``.
 
     Nowozin et al. 2016 (arXiv:1606.00709), Section 2.2; after Nguyen, Wainwright and Jordan 2010.
 
     Args:
-        row: the divergence.
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
-        t: (n,) values of the critic, infinite ones too; the value is minus infinity if one is outside the domain of f*
-            where Q has mass.
+        row: The divergence.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
+        t: Values of the critic, (n,), which may be infinite. If one is outside the domain of f* where P or Q has mass,
+            the critic reaches minus infinity.
 
     Raises:
-        ValueError: p or q is no distribution, or t does not fit them.
+        ValueError: p or q is not a distribution, or t does not fit them.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     critic = np.asarray(t, dtype=np.float64)
     if critic.shape != p.shape or np.isnan(critic).any():
-        raise ValueError(f"t must hold one number for each of the {len(p)} outcomes, not shape {critic.shape} or NaN")
+        raise ValueError(
+            f"t must hold one number for each of the {len(p)} outcomes, not NaN and not shape {critic.shape}"
+        )
     real, fake = p > 0, q > 0
     low, high = row.domain
     outside = (critic < low) | (critic > high)
@@ -180,47 +181,47 @@ def variational_value(row: FDivergence, p: npt.ArrayLike, q: npt.ArrayLike, t: n
 
 
 def kl(p: npt.ArrayLike, q: npt.ArrayLike) -> float:
-    """KL(P||Q) = sum p log(p/q), in nats: infinite where q = 0 < p.
+    """KL(P||Q) = sum p log(p/q), in nats; infinite where q = 0 < p.
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
     """
     return f_divergence(DIVERGENCES["kl"], p, q)
 
 
 def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike) -> float:
-    """JSD(P||Q) = KL(P||M)/2 + KL(Q||M)/2 with M = (P + Q)/2, in nats: from 0 to log 2, there for disjoint supports.
+    """JSD(P||Q) = KL(P||M)/2 + KL(Q||M)/2 with M = (P + Q)/2, in nats: from 0 to log 2 (disjoint supports).
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
     """
     return f_divergence(DIVERGENCES["jensen-shannon"], p, q) / 2
 
 
 def total_variation(p: npt.ArrayLike, q: npt.ArrayLike) -> float:
-    """sum |p - q| / 2, from 0 to 1: the largest difference of the two in the probability of any event.
+    """sum |p - q| / 2, from 0 to 1: the largest difference between the two probabilities of an event.
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
     """
     return f_divergence(DIVERGENCES["total-variation"], p, q)
 
 
 def gaussian_kernel(points: npt.ArrayLike, bandwidth: float) -> Array:
-    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)) of all pairs.
+    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)) for all pairs.
 
     Args:
-        points: (n,) on a line or (n, d).
-        bandwidth: in units of the points, above 0.
+        points: Points, (n,) on a line or (n, d).
+        bandwidth: Bandwidth in units of the points, above 0.
 
     Returns:
-        (n, n).
+        The kernel matrix K, (n, n).
 
     Raises:
-        ValueError: the bandwidth is not a positive number.
+        ValueError: The bandwidth is not a positive number.
     """
     from scipy.spatial.distance import cdist
 
@@ -235,14 +236,14 @@ def mmd(p: npt.ArrayLike, q: npt.ArrayLike, kernel: Array) -> float:
     """Maximum mean discrepancy, sqrt((p - q)^T K (p - q)). Gretton et al. 2012, JMLR 13, Section 2.
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
-        kernel: K, (n, n), symmetric and positive semi-definite.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
+        kernel: Kernel matrix K, (n, n), symmetric and positive semi-definite.
 
     Raises:
-        ValueError: p or q is no distribution, or the kernel does not fit them.
+        ValueError: p or q is not a distribution, or the kernel does not fit them.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     c = p - q
     return math.sqrt(max(float(c @ _kernel(kernel, len(p)) @ c), 0.0))
 
@@ -250,21 +251,21 @@ def mmd(p: npt.ArrayLike, q: npt.ArrayLike, kernel: Array) -> float:
 def witness(p: npt.ArrayLike, q: npt.ArrayLike, kernel: Array) -> Array:
     """K (p - q) / MMD, the critic of norm 1 in the RKHS that tells P from Q best. Gretton et al. 2012, JMLR 13.
 
-    Its value E_P - E_Q is the MMD. It is 0 where P = Q, since then all critics are alike.
+    Its value E_P - E_Q is the MMD. If P = Q it is 0, since then all critics are alike.
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
-        kernel: K, (n, n), symmetric and positive semi-definite.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
+        kernel: Kernel matrix K, (n, n), symmetric and positive semi-definite.
 
     Returns:
-        (n,): its values at the outcomes.
+        Values of the critic at the outcomes, (n,).
 
     Raises:
-        ValueError: p or q is no distribution, or the kernel does not fit them.
+        ValueError: p or q is not a distribution, or the kernel does not fit them.
     """
     distance = mmd(p, q, kernel)
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     return np.asarray(kernel @ (p - q)) / distance if distance else np.zeros_like(p)
 
 
@@ -272,20 +273,20 @@ def kernel_value(p: npt.ArrayLike, q: npt.ArrayLike, kernel: Array, coefficients
     """E_P[h] - E_Q[h] of the critic h = K c, scaled to norm sqrt(c^T K c) = 1: never above the MMD.
 
     Args:
-        p: (n,) masses of P.
-        q: (n,) masses of Q.
-        kernel: K, (n, n), symmetric and positive semi-definite.
-        coefficients: c, (n,); p - q gives the witness.
+        p: Masses of P, (n,).
+        q: Masses of Q, (n,).
+        kernel: Kernel matrix K, (n, n), symmetric and positive semi-definite.
+        coefficients: Coefficients c, (n,); p - q gives the witness.
 
     Raises:
-        ValueError: p or q is no distribution, the kernel does not fit them, or h is 0.
+        ValueError: p or q is not a distribution, the kernel does not fit them, or h is 0.
     """
-    p, q = pair(p, q)
+    p, q = check_pair(p, q)
     c = np.asarray(coefficients, dtype=np.float64)
     k = _kernel(kernel, len(p))
     square = float(c @ k @ c)
     if not square > 0:
-        raise ValueError("coefficients: the critic K c is 0 and cannot be scaled to norm 1: choose others")
+        raise ValueError("coefficients: the critic K c is 0 and cannot be scaled to norm 1; choose others")
     return float((p - q) @ k @ c) / math.sqrt(square)
 
 
@@ -296,7 +297,7 @@ def _kernel(kernel: Array, n: int) -> Array:
 
 
 def _ratios(row: FDivergence, p: Array, q: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """u = p/q (1 where both are 0), and where it counts as infinite: there terms are p lim f(u)/u."""
+    """u = p/q (1 where both are 0), and where it counts as infinite, so that terms are p lim f(u)/u."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         u = np.where((p == 0) & (q == 0), 1.0, p / q)
     limit = _LARGE if math.isfinite(row.domain[1]) else math.inf
@@ -317,7 +318,7 @@ def _grid(axes: tuple[npt.ArrayLike, ...]) -> Array:
             raise ValueError(f"axis {i} must be at least two finite numbers (n,), not of shape {axis.shape}")
         steps = np.diff(axis)
         if steps.min() <= 0 or np.ptp(steps) > 1e-6 * steps.mean():
-            raise ValueError(f"axis {i} must increase at regular steps: use numpy.linspace")
+            raise ValueError(f"axis {i} must increase at regular steps; use numpy.linspace")
     if len(checked) == 1:
         return checked[0]
     return np.stack(np.meshgrid(*checked, indexing="ij"), -1).reshape(-1, 2)
@@ -330,7 +331,7 @@ def _values(density: Density, points: Array) -> Array:
     return values
 
 
-def _normalised(values: Array) -> Array:
+def _normalise(values: Array) -> Array:
     if not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
         raise ValueError("the density must be finite and at least 0 on the grid, and above 0 somewhere on it")
     scaled = values / values.max()  # their sum could overflow

@@ -7,18 +7,18 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array
 
 
 class Gaussian:
     """N(mean, covariance) in d dimensions.
 
     Args:
-        mean: (d,), or a number for d = 1.
-        covariance: (d, d), symmetric and positive semi-definite, or a number (the variance) for d = 1.
+        mean: Mean, (d,), or a number for d = 1.
+        covariance: Covariance, (d, d), symmetric and positive semi-definite, or a number (the variance) for d = 1.
 
     Raises:
-        ValueError: the covariance does not fit the mean, or is none.
+        ValueError: The covariance does not fit the mean, or is not a covariance.
     """
 
     mean: Array
@@ -35,7 +35,7 @@ class Gaussian:
 
     @property
     def dimensions(self) -> int:
-        """d."""
+        """The dimension d."""
         return len(self.mean)
 
 
@@ -43,7 +43,7 @@ def entropy(p: Gaussian) -> float:
     """Differential entropy, (d log(2 pi e) + log det C) / 2, in nats; minus infinity for a singular covariance.
 
     Args:
-        p: the distribution.
+        p: The distribution.
     """
     return (p.dimensions * math.log(2 * math.pi * math.e) + _log_det(p.covariance)) / 2
 
@@ -52,16 +52,16 @@ def kl(p: Gaussian, q: Gaussian) -> float:
     """KL(P||Q) = (tr(C_q^-1 C_p) + |m_q - m_p|^2 in the metric C_q^-1 - d + log(det C_q / det C_p)) / 2, in nats.
 
     Args:
-        p: P; infinite where its covariance is singular, for then it has no density in the space of Q.
+        p: P. If its covariance is singular it has no density in the space of Q, and the divergence is infinite.
         q: Q, with a regular covariance.
 
     Raises:
-        ValueError: the dimensions differ, or Q has no density.
+        ValueError: The dimensions differ, or Q has no density.
     """
-    d = _apart(p, q)
+    d = _difference(p, q)
     log_det = _log_det(q.covariance)
     if log_det == -math.inf:
-        raise ValueError("q has a singular covariance, and so no density: add a little to its diagonal")
+        raise ValueError("q has a singular covariance, and so no density; add a little to its diagonal")
     solved = np.linalg.solve(q.covariance, np.column_stack([p.covariance, d]))
     square = float(np.trace(solved[:, :-1]) + d @ solved[:, -1])
     return (square - p.dimensions + log_det - _log_det(p.covariance)) / 2
@@ -70,20 +70,20 @@ def kl(p: Gaussian, q: Gaussian) -> float:
 def frechet(p: Gaussian, q: Gaussian) -> float:
     """Squared Frechet distance, which is the squared Wasserstein-2 distance. Dowson and Landau 1982.
 
-    |m_p - m_q|^2 + tr(C_p + C_q - 2 (C_p^1/2 C_q C_p^1/2)^1/2); the second part is the squared Bures distance. Takes
-    covariances of any rank.
+    It is |m_p - m_q|^2 + tr(C_p + C_q - 2 (C_p^1/2 C_q C_p^1/2)^1/2); the second part is the squared Bures distance.
+    The covariances may have any rank.
 
     Args:
-        p: a distribution.
-        q: another, of as many dimensions.
+        p: A distribution.
+        q: Another, of the same dimension.
 
     Returns:
-        At least 0, in squared units of the space.
+        The squared distance, at least 0, in squared units of the space.
 
     Raises:
-        ValueError: the dimensions differ.
+        ValueError: The dimensions differ.
     """
-    d = _apart(p, q)
+    d = _difference(p, q)
     # The trace of that root is the sum of the singular values of C_p^1/2 C_q^1/2: nothing is squared on the way.
     overlap = np.linalg.svd(_root(p.covariance) @ _root(q.covariance), compute_uv=False).sum()
     bures = float(np.trace(p.covariance) + np.trace(q.covariance) - 2 * overlap)
@@ -96,18 +96,20 @@ def optimal_map(p: Gaussian, q: Gaussian) -> tuple[Array, Array]:
     A = C_p^-1/2 (C_p^1/2 C_q C_p^1/2)^1/2 C_p^-1/2, symmetric, and b = m_q - A m_p. Knott and Smith 1984.
 
     Args:
-        p: from where, with a regular covariance.
-        q: where to, of as many dimensions; its covariance may be singular.
+        p: The distribution to be moved, with a regular covariance.
+        q: The distribution to reach, of the same dimension; its covariance may be singular.
 
     Returns:
-        (d, d) and (d,).
+        A, (d, d), and b, (d,).
 
     Raises:
-        ValueError: the dimensions differ, or the covariance of P is singular.
+        ValueError: The dimensions differ, or the covariance of P is singular.
     """
-    _apart(p, q)
+    _difference(p, q)
     if _log_det(p.covariance) == -math.inf:
-        raise ValueError("p has a singular covariance: no map may carry it to q; add a little to its diagonal")
+        raise ValueError(
+            "p has a singular covariance, so there may be no map that carries it to q; add a little to its diagonal"
+        )
     root = _root(p.covariance)
     back = np.linalg.inv(root)
     a = back @ _root(root @ q.covariance @ root) @ back
@@ -122,17 +124,17 @@ def mmd2(p: Gaussian, q: Gaussian, bandwidth: float) -> float:
     their means and C the sum of their covariances: the convolution of three Gaussians.
 
     Args:
-        p: a distribution.
-        q: another, of as many dimensions.
-        bandwidth: s, in units of the space, above 0.
+        p: A distribution.
+        q: Another, of the same dimension.
+        bandwidth: Bandwidth s in units of the space, above 0.
 
     Returns:
-        From 0 to 2.
+        The squared discrepancy, from 0 to 2.
 
     Raises:
-        ValueError: the dimensions differ, or the bandwidth is not a positive number.
+        ValueError: The dimensions differ, or the bandwidth is not a positive number.
     """
-    d = _apart(p, q)
+    d = _difference(p, q)
     if not (math.isfinite(bandwidth) and bandwidth > 0):
         raise ValueError(f"bandwidth={bandwidth}: must be a number above 0, in units of the space")
     within = _mean_kernel(0 * d, 2 * p.covariance, bandwidth) + _mean_kernel(0 * d, 2 * q.covariance, bandwidth)
@@ -142,19 +144,19 @@ def mmd2(p: Gaussian, q: Gaussian, bandwidth: float) -> float:
 def bhattacharyya(p: Gaussian, q: Gaussian) -> float:
     """Bhattacharyya distance, -log of the integral of sqrt(p q), in nats.
 
-    |m_p - m_q|^2 / 8 in the metric C^-1, and log(det C / sqrt(det C_p det C_q)) / 2, with C = (C_p + C_q) / 2.
+    It is |m_p - m_q|^2 / 8 in the metric C^-1, plus log(det C / sqrt(det C_p det C_q)) / 2, with C = (C_p + C_q) / 2.
 
     Args:
-        p: a distribution, with a regular covariance.
-        q: another, the same.
+        p: A distribution with a regular covariance.
+        q: Another, likewise.
 
     Raises:
-        ValueError: the dimensions differ, or a covariance is singular.
+        ValueError: The dimensions differ, or a covariance is singular.
     """
-    d = _apart(p, q)
+    d = _difference(p, q)
     dets = [_log_det(c) for c in ((p.covariance + q.covariance) / 2, p.covariance, q.covariance)]
     if -math.inf in dets:
-        raise ValueError("p and q must have regular covariances, to have densities: add a little to the diagonal")
+        raise ValueError("p and q must have regular covariances, to have densities; add a little to the diagonal")
     square = float(d @ np.linalg.solve((p.covariance + q.covariance) / 2, d))
     return square / 8 + (dets[0] - (dets[1] + dets[2]) / 2) / 2
 
@@ -163,11 +165,11 @@ def squared_hellinger(p: Gaussian, q: Gaussian) -> float:
     """The integral of (sqrt p - sqrt q)^2, from 0 to 2, as in the table of f-divergences: without a factor 1/2.
 
     Args:
-        p: a distribution, with a regular covariance.
-        q: another, the same.
+        p: A distribution with a regular covariance.
+        q: Another, likewise.
 
     Raises:
-        ValueError: the dimensions differ, or a covariance is singular.
+        ValueError: The dimensions differ, or a covariance is singular.
     """
     return -2 * math.expm1(-bhattacharyya(p, q))
 
@@ -178,20 +180,20 @@ def _mean_kernel(difference: Array, total: Array, s: float) -> float:
     return math.exp(-(_log_det(one + total / s**2) + square) / 2)
 
 
-def _apart(p: Gaussian, q: Gaussian) -> Array:
+def _difference(p: Gaussian, q: Gaussian) -> Array:
     if p.dimensions != q.dimensions:
-        raise ValueError(f"p has {p.dimensions} dimensions and q {q.dimensions}: they must be the same")
+        raise ValueError(f"p has {p.dimensions} dimensions and q {q.dimensions}, but they must have the same")
     return np.asarray(q.mean - p.mean)
 
 
 def _root(c: Array) -> Array:
-    """The symmetric square root; what rounding left below 0 counts as 0."""
+    """The symmetric square root; eigenvalues that rounding left below 0 count as 0."""
     values, vectors = np.linalg.eigh(c)
     return np.asarray(vectors * np.sqrt(values.clip(min=0)) @ vectors.T)
 
 
 def _log_det(c: Array) -> float:
-    """Minus infinity where an eigenvalue is 0 to rounding."""
+    """The log determinant; minus infinity where an eigenvalue is 0 to rounding."""
     values = np.linalg.eigvalsh(c)
     singular = values[0] <= len(c) * np.finfo(np.float64).eps * values[-1]
     return -math.inf if singular else float(np.log(values).sum())

@@ -1,8 +1,8 @@
 """Likelihood against samples: models that have one without the other, and Parzen windows.
 
 Theis et al. 2016 (arXiv:1511.01844): a mixture of narrow Gaussians at the training points makes great samples, and is
-surprised by every new point. A hundredth of the true density in noise makes samples that are nearly all noise, and
-loses at most log 100 nats of likelihood, however many dimensions there are.
+surprised by every new point. A hundredth of the true density mixed with noise makes samples that are nearly all noise,
+and loses at most log 100 nats of likelihood, however many dimensions there are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array, check_points
 
 _BLOCK = 1 << 22  # pairs of points at a time: 32 MB
 
@@ -21,27 +21,27 @@ def parzen(x: npt.ArrayLike, centres: npt.ArrayLike, bandwidth: float) -> Array:
     """log (1/n sum_i N(x | x_i, bandwidth^2 I)): the log density of a Parzen window with a Gaussian kernel.
 
     Args:
-        x: where, (N, d).
-        centres: the x_i, (n, d).
-        bandwidth: standard deviation of each Gaussian, in units of the points, above 0.
+        x: Points at which to evaluate it, (N, d).
+        centres: Centres x_i, (n, d).
+        bandwidth: Standard deviation of each Gaussian, in units of the points, above 0.
 
     Returns:
-        (N,), in nats.
+        Log densities, (N,), in nats.
 
     Raises:
-        ValueError: the points do not fit together, or the bandwidth is not a positive number.
+        ValueError: The points do not fit together, or the bandwidth is not a positive number.
     """
     from scipy.spatial.distance import cdist
     from scipy.special import logsumexp
 
-    at, middle = _points("x", x), _points("centres", centres)
+    at, middle = check_points("x", x), check_points("centres", centres)
     if at.shape[1] != middle.shape[1]:
-        raise ValueError(f"x has {at.shape[1]} dimensions and centres {middle.shape[1]}: they must be the same")
-    _positive("bandwidth", bandwidth)
+        raise ValueError(f"x has {at.shape[1]} dimensions and centres {middle.shape[1]}, but they must have the same")
+    _check_positive("bandwidth", bandwidth)
     scale = math.log(len(middle)) + middle.shape[1] * (math.log(bandwidth) + math.log(2 * math.pi) / 2)
     size = max(_BLOCK // len(middle), 1)
     blocks = (at[i : i + size] / bandwidth for i in range(0, len(at), size))
-    # Squares of differences, and not differences of squares: those lose the digits of points that are near.
+    # Squares of differences, not differences of squares, which lose the digits of points that are near.
     sums = [logsumexp(-cdist(block, middle / bandwidth, "sqeuclidean") / 2, axis=1) for block in blocks]
     return np.asarray(np.concatenate(sums) - scale)
 
@@ -52,17 +52,17 @@ def great_samples(x: npt.ArrayLike, train: npt.ArrayLike, epsilon: float) -> Arr
     Theis et al. 2016 (arXiv:1511.01844). It is a Parzen window of bandwidth sqrt(epsilon).
 
     Args:
-        x: where, (N, d).
-        train: the points x_i that the model has learned by heart, (n, d).
-        epsilon: variance around each, in squared units of the points, above 0.
+        x: Points at which to evaluate it, (N, d).
+        train: Points x_i that the model has learnt by heart, (n, d).
+        epsilon: Variance around each, in squared units of the points, above 0.
 
     Returns:
-        (N,), in nats.
+        Log densities, (N,), in nats.
 
     Raises:
-        ValueError: the points do not fit together, or epsilon is not a positive number.
+        ValueError: The points do not fit together, or epsilon is not a positive number.
     """
-    _positive("epsilon", epsilon)
+    _check_positive("epsilon", epsilon)
     return parzen(x, train, math.sqrt(epsilon))
 
 
@@ -70,19 +70,19 @@ def sample_great_samples(train: npt.ArrayLike, epsilon: float, count: int, rng: 
     """Samples of p_1: training points, each with noise of variance epsilon.
 
     Args:
-        train: the x_i, (n, d).
-        epsilon: variance, in squared units of the points, above 0.
-        count: how many samples.
-        rng: of the choice and the noise.
+        train: Training points x_i, (n, d).
+        epsilon: Variance of the noise, in squared units of the points, above 0.
+        count: Number of samples.
+        rng: Source of the choice and the noise.
 
     Returns:
-        (count, d).
+        Samples, (count, d).
 
     Raises:
-        ValueError: train are no points, or epsilon is not a positive number.
+        ValueError: ``train`` does not hold points, or epsilon is not a positive number.
     """
-    points = _points("train", train)
-    _positive("epsilon", epsilon)
+    points = check_points("train", train)
+    _check_positive("epsilon", epsilon)
     chosen = points[rng.integers(len(points), size=count)]
     return np.asarray(chosen + math.sqrt(epsilon) * rng.normal(size=chosen.shape))
 
@@ -93,17 +93,17 @@ def great_likelihood(log_p: npt.ArrayLike, log_noise: npt.ArrayLike, *, share: f
     Theis et al. 2016 (arXiv:1511.01844), with a share of 0.01: at most log 100 below log p.
 
     Args:
-        log_p: log density of a good model at some points, of any shape, nats.
-        log_noise: log density of the noise at the same points.
-        share: of samples that are good, above 0 and below 1.
+        log_p: Log density of a good model at some points, of any shape, in nats.
+        log_noise: Log density of the noise at the same points.
+        share: Share of the samples that are good, above 0 and below 1.
 
     Returns:
-        Of that shape, in nats.
+        Log densities at the points, in nats.
 
     Raises:
-        ValueError: the share is out of range.
+        ValueError: The share is out of range.
     """
-    _fraction(share)
+    _check_fraction(share)
     good, bad = np.asarray(log_p, dtype=np.float64), np.asarray(log_noise, dtype=np.float64)
     return np.asarray(np.logaddexp(good + math.log(share), bad + math.log1p(-share)))
 
@@ -114,21 +114,21 @@ def sample_great_likelihood(
     """Samples of p_2: each is the good one with probability ``share``, otherwise the noise.
 
     Args:
-        good: samples of the good model, (N, d).
-        noise: samples of the noise, (N, d).
-        rng: of the choice.
-        share: above 0 and below 1.
+        good: Samples of the good model, (N, d).
+        noise: Samples of the noise, (N, d).
+        rng: Source of the choice.
+        share: Share of the samples that are good, above 0 and below 1.
 
     Returns:
-        (N, d).
+        Samples, (N, d).
 
     Raises:
-        ValueError: the samples do not fit together, or the share is out of range.
+        ValueError: The samples do not fit together, or the share is out of range.
     """
-    _fraction(share)
-    first, second = _points("good", good), _points("noise", noise)
+    _check_fraction(share)
+    first, second = check_points("good", good), check_points("noise", noise)
     if first.shape != second.shape:
-        raise ValueError(f"good is {first.shape} and noise {second.shape}: give as many of either")
+        raise ValueError(f"good is {first.shape} and noise {second.shape}; give as many of one as of the other")
     return np.where(rng.random(len(first))[:, None] < share, first, second)
 
 
@@ -141,15 +141,15 @@ def best_bandwidth(
     Theis et al. 2016 (arXiv:1511.01844) advise against it: in many dimensions the score is far from the likelihood.
 
     Args:
-        train: centres of the window, (n, d): for a score of a generator, its samples.
-        validation: (m, d), none of which is in train; the test set must be a third one.
-        candidates: bandwidths to try, each above 0.
+        train: Centres of the window, (n, d): the generator's samples, where a generator is scored.
+        validation: Points, (m, d), none of which is in ``train``; the test set must be a third one.
+        candidates: Bandwidths to try, each above 0.
 
     Returns:
-        The best, and the mean log likelihood of validation under each, in nats.
+        The best bandwidth, and the mean log likelihood of ``validation`` under each, in nats.
 
     Raises:
-        ValueError: points or candidates are out of range.
+        ValueError: Points or candidates are out of range.
     """
     tried = np.atleast_1d(np.asarray(candidates, dtype=np.float64))
     if tried.ndim != 1 or not tried.size:
@@ -158,18 +158,11 @@ def best_bandwidth(
     return max(scores, key=lambda h: scores[h]), scores
 
 
-def _points(name: str, x: npt.ArrayLike) -> Array:
-    points = np.asarray(x, dtype=np.float64)
-    if points.ndim != 2 or not points.size or not np.isfinite(points).all():
-        raise ValueError(f"{name} must be finite points (N, d) with N, d >= 1, not of shape {points.shape}")
-    return points
-
-
-def _positive(name: str, number: float) -> None:
+def _check_positive(name: str, number: float) -> None:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name}={number}: must be a number above 0")
 
 
-def _fraction(share: float) -> None:
+def _check_fraction(share: float) -> None:
     if not 0 < share < 1:
-        raise ValueError(f"share={share}: must be above 0 and below 1; published: 0.01")
+        raise ValueError(f"share={share}: must be above 0 and below 1 (published: 0.01)")

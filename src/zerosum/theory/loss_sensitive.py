@@ -1,7 +1,7 @@
 """The best losses that samples allow, without a network. Qi 2017, arXiv:1701.06264, non-parametric analysis.
 
-Among all kappa-Lipschitz functions L >= 0 the objective of the loss-sensitive GAN reads L at the n real and m generated
-samples alone. So a linear program finds its optimal values l_i there, and every optimal loss with these values lies
+The objective of the loss-sensitive GAN, over all kappa-Lipschitz functions L >= 0, reads L only at the n real and m
+generated samples. So a linear program finds the optimal values l_i there, and every optimal loss with these values lies
 between two functions that are made of cones around the samples.
 """
 
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Distance = Callable[[Array, Array], Array]  # (N, d), (M, d) -> (N, M)
+from zerosum.theory.arrays import Array, check_points
+
+PointDistance = Callable[[Array, Array], Array]  # (N, d), (M, d) -> (N, M)
 
 
 def l1(x: Array, y: Array) -> Array:
-    """|x - y|_1 of every pair: (N, d), (M, d) -> (N, M)."""
+    """|x - y|_1 for every pair, (N, d), (M, d) -> (N, M)."""
     return np.asarray(np.abs(x[:, None] - y[None]).sum(2))
 
 
@@ -28,53 +29,59 @@ class OptimalLoss:
     """An optimal loss at the samples, and its bounds everywhere.
 
     Attributes:
-        samples: the real ones, then the generated ones, (n + m, d).
-        values: l_i >= 0 at each, (n + m,).
-        objective: the least value of the objective.
-        kappa: the Lipschitz constant.
-        distance: Delta.
+        samples: Real samples, then generated ones, (n + m, d).
+        values: Loss l_i >= 0 at each, (n + m,).
+        objective: Least value of the objective.
+        kappa: Lipschitz constant.
+        distance: Metric Delta.
     """
 
     samples: Array
     values: Array
     objective: float
     kappa: float
-    distance: Distance
+    distance: PointDistance
 
     def lower(self, x: Array) -> Array:
-        """max_i (l_i - kappa Delta(x, x_i))_+ , the least loss with these values: (N, d) -> (N,).
+        """The least loss with these values, max_i (l_i - kappa Delta(x, x_i))_+, at points (N, d) -> (N,).
 
-        Its slope is kappa except where it is 0, and it is 0 wherever no sample of large loss is near.
+        Its slope is kappa except where it is 0, and it is 0 wherever no sample with a large loss is near.
         """
-        cones = self.values - self.kappa * self.distance(_points("x", x), self.samples)
+        cones = self.values - self.kappa * self.distance(check_points("x", x), self.samples)
         return np.asarray(np.maximum(cones, 0).max(1))
 
     def upper(self, x: Array) -> Array:
-        """min_i (l_i + kappa Delta(x, x_i)), the greatest loss with these values: (N, d) -> (N,)."""
-        return np.asarray((self.values + self.kappa * self.distance(_points("x", x), self.samples)).min(1))
+        """The greatest loss with these values, min_i (l_i + kappa Delta(x, x_i)), at points (N, d) -> (N,)."""
+        return np.asarray((self.values + self.kappa * self.distance(check_points("x", x), self.samples)).min(1))
 
 
 def optimal_loss(
-    real: Array, fake: Array, *, kappa: float = 1.0, weight: float = 1.0, distance: Distance = l1
+    real: Array, fake: Array, *, kappa: float = 1.0, weight: float = 1.0, distance: PointDistance = l1
 ) -> OptimalLoss:
     """The linear program of Qi 2017 (arXiv:1701.06264), non-parametric analysis.
 
-    Minimises 1/n sum_i l_i + weight/n sum_i (Delta(x_i, x_(n+i)) + l_i - l_(n+i))_+ over i = 1..n, subject to
+    It minimises 1/n sum_i l_i + weight/n sum_i (Delta(x_i, x_(n+i)) + l_i - l_(n+i))_+ over i = 1..n, subject to
     |l_i - l_j| <= kappa Delta(x_i, x_j) and l_i >= 0 for all n + m samples. The solution need not be unique.
 
     Args:
-        real: x_1 .. x_n, (n, d).
-        fake: x_(n+1) .. x_(n+m), (m, d) with m >= n; the first n are paired with the real ones.
-        kappa: the Lipschitz constant with respect to ``distance``, above 0.
-        weight: lambda, at least 0.
-        distance: Delta, a metric.
+        real: Real samples x_1 .. x_n, (n, d).
+        fake: Generated samples x_(n+1) .. x_(n+m), (m, d) with m >= n; the first n are paired with the real ones.
+        kappa: Lipschitz constant with respect to ``distance``, above 0.
+        weight: Weight lambda of the margins, at least 0.
+        distance: Metric Delta.
 
     Returns:
         Values at the samples, with their bounds everywhere.
+
+    Raises:
+        ValueError: The samples do not fit together, or ``kappa`` or ``weight`` is out of range.
+        ArithmeticError: The program was not solved.
     """
-    real, fake = _points("real", real), _points("fake", fake)
+    real, fake = check_points("real", real), check_points("fake", fake)
     if real.shape[1] != fake.shape[1] or len(fake) < len(real):
-        raise ValueError(f"real is {real.shape}, fake {fake.shape}: each real sample needs a generated one of its kind")
+        raise ValueError(
+            f"real is {real.shape} and fake {fake.shape}, but each real sample needs a generated one of its kind"
+        )
     if not (np.isfinite([kappa, weight]).all() and kappa > 0 and weight >= 0):
         raise ValueError(f"kappa={kappa}, weight={weight}: kappa must be above 0, weight at least 0, both finite")
     samples = np.concatenate([real, fake])
@@ -83,7 +90,7 @@ def optimal_loss(
 
 
 def _solve(delta: Array, n: int, kappa: float, weight: float) -> tuple[Array, float]:
-    """Least (l, objective): unknowns are the l_i, then a slack above 0 for each hinge."""
+    """The optimal l and the objective; the unknowns are the l_i, then a slack of at least 0 for each hinge."""
     from scipy.optimize import linprog
 
     count = len(delta)
@@ -102,19 +109,12 @@ def _solve(delta: Array, n: int, kappa: float, weight: float) -> tuple[Array, fl
 
 
 def _unit(columns: npt.NDArray[np.int64], width: int) -> Any:
-    """Sparse rows with a one each."""
+    """Sparse rows with a single one each."""
     from scipy.sparse import csr_matrix
 
     return csr_matrix((np.ones(len(columns)), (np.arange(len(columns)), columns)), (len(columns), width))
 
 
 def _differences(plus: npt.NDArray[np.int64], minus: npt.NDArray[np.int64], width: int) -> Any:
-    """Sparse rows that take one unknown from another."""
+    """Sparse rows that subtract one unknown from another."""
     return _unit(plus, width) - _unit(minus, width)
-
-
-def _points(name: str, x: Array) -> Array:
-    x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-        raise ValueError(f"{name} must be finite points (N, d) with N, d >= 1, not of shape {x.shape}")
-    return x

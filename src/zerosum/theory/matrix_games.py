@@ -1,6 +1,6 @@
 """Games of two players with finitely many actions: best responses, values, and all Nash equilibria.
 
-A strategy is a probability for each action. A pair of strategies is a Nash equilibrium where neither player gains by
+A strategy is a probability for each action. A pair of strategies is a Nash equilibrium if neither player gains by
 moving alone; what they could gain says how far from one they are.
 """
 
@@ -13,12 +13,11 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array
 
 
-def _matrix(name: str, payoff: Any) -> Array:
+def _check_matrix(name: str, payoff: Any) -> Array:
     matrix: Array = np.asarray(payoff, dtype=np.float64)
     if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
         raise ValueError(f"{name} must be a finite matrix of payoffs (n, m), not of shape {matrix.shape}")
@@ -30,11 +29,11 @@ class MatrixGame:
     """A bimatrix game: each player wants its own payoff large.
 
     Attributes:
-        name: for people.
-        row: payoff of the player who chooses the row, (n, m).
-        column: payoff of the player who chooses the column, (n, m).
-        rows: names of the n actions of the row player.
-        columns: names of the m actions of the column player.
+        name: Name for people.
+        row: Payoffs of the player who chooses the row, (n, m).
+        column: Payoffs of the player who chooses the column, (n, m).
+        rows: Names of the n actions of the row player.
+        columns: Names of the m actions of the column player.
     """
 
     name: str
@@ -45,7 +44,7 @@ class MatrixGame:
 
     def __post_init__(self) -> None:
         for which in ("row", "column"):
-            matrix = _matrix(which, getattr(self, which))
+            matrix = _check_matrix(which, getattr(self, which))
             if matrix.shape != (len(self.rows), len(self.columns)):
                 raise ValueError(
                     f"{which} is {matrix.shape}, but {self.name!r} has {len(self.rows)} x {len(self.columns)} actions"
@@ -54,23 +53,23 @@ class MatrixGame:
 
     @property
     def zero_sum(self) -> bool:
-        """Does one player win, whatever happens, just what the other loses?"""
+        """Whether one player always wins just what the other loses."""
         return bool((self.row + self.column == 0).all())
 
     @property
     def sums(self) -> Array:
-        """What both players get together, (n, m): the same number everywhere in a constant-sum game."""
+        """What both players get together, (n, m); the same number everywhere in a constant-sum game."""
         return np.asarray(self.row + self.column)
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Of a zero-sum game.
+    """The solution of a zero-sum game.
 
     Attributes:
-        value: what the row player gets if both play optimally.
-        row: a strategy that gets the row player at least the value, (n,).
-        column: a strategy that lets the row player have at most the value, (m,).
+        value: Payoff of the row player if both play optimally.
+        row: Strategy that gets the row player at least the value, (n,).
+        column: Strategy that lets the row player have at most the value, (m,).
     """
 
     value: float
@@ -78,15 +77,15 @@ class Solution:
     column: Array
 
 
-def zero_sum(name: str, row: Any, actions: tuple[str, ...]) -> MatrixGame:
+def zero_sum_game(name: str, row: Any, actions: tuple[str, ...]) -> MatrixGame:
     """The zero-sum game in which both players have the same actions.
 
     Args:
-        name: for people.
-        row: payoff of the row player, (n, n).
-        actions: names, n of them.
+        name: Name for people.
+        row: Payoffs of the row player, (n, n).
+        actions: Names of the n actions.
     """
-    row = _matrix("row", row)
+    row = _check_matrix("row", row)
     return MatrixGame(name, row, -row + 0.0, actions, actions)
 
 
@@ -97,12 +96,12 @@ PRISONERS = MatrixGame(
     ("stays silent", "betrays"),
     ("stays silent", "betrays"),
 )
-"""Payoffs are minus years in prison, as the lecture notes print them: 1 each, 3 and 0, 2 each. Not a zero-sum game."""
+"""Payoffs are minus the years in prison that the lecture notes print: 1 each, 3 and 0, 2 each. Not a zero-sum game."""
 
-PENNIES = zero_sum("matching pennies", [[1, -1], [-1, 1]], ("heads", "tails"))
+PENNIES = zero_sum_game("matching pennies", [[1, -1], [-1, 1]], ("heads", "tails"))
 """The row player wins if the pennies match."""
 
-ROCK_PAPER_SCISSORS = zero_sum(
+ROCK_PAPER_SCISSORS = zero_sum_game(
     "rock, paper, scissors", [[0, -1, 1], [1, 0, -1], [-1, 1, 0]], ("rock", "paper", "scissors")
 )
 
@@ -111,14 +110,14 @@ def payoffs(game: MatrixGame, x: Array, y: Array) -> tuple[float, float]:
     """What the players get on average: x^T A y and x^T B y.
 
     Args:
-        game: with payoffs A of the row player and B of the column player.
-        x: strategy of the row player, (n,).
-        y: strategy of the column player, (m,).
+        game: Game with payoffs A of the row player and B of the column player.
+        x: Strategy of the row player, (n,).
+        y: Strategy of the column player, (m,).
 
     Raises:
-        ValueError: a strategy is not a probability for each action.
+        ValueError: A strategy is not a probability for each action.
     """
-    x, y = _strategies(game, x, y)
+    x, y = _check_strategies(game, x, y)
     return float(x @ game.row @ y), float(x @ game.column @ y)
 
 
@@ -126,34 +125,34 @@ def best_responses(game: MatrixGame, x: Array, y: Array) -> tuple[tuple[str, ...
     """The actions of the row player that are best against y, and those of the column player against x.
 
     Args:
-        game: whose names of actions are given back.
-        x: strategy of the row player, (n,).
-        y: strategy of the column player, (m,).
+        game: Game whose names of actions are returned.
+        x: Strategy of the row player, (n,).
+        y: Strategy of the column player, (m,).
 
     Raises:
-        ValueError: a strategy is not a probability for each action.
+        ValueError: A strategy is not a probability for each action.
     """
-    x, y = _strategies(game, x, y)
-    return _best(game.row @ y, game.rows), _best(x @ game.column, game.columns)
+    x, y = _check_strategies(game, x, y)
+    return _best_actions(game.row @ y, game.rows), _best_actions(x @ game.column, game.columns)
 
 
 def gain_of_moving_alone(game: MatrixGame, x: Array, y: Array) -> tuple[float, float]:
-    """What each player would gain by its best response while the other stays: (0, 0) at Nash equilibria alone.
+    """What each player would gain by its best response while the other stays: (0, 0) only at Nash equilibria.
 
     In a zero-sum game their sum is the duality gap, max over x' of x'^T A y - min over y' of x^T A y'.
 
     Args:
-        game: the rules.
-        x: strategy of the row player, (n,).
-        y: strategy of the column player, (m,).
+        game: The rules.
+        x: Strategy of the row player, (n,).
+        y: Strategy of the column player, (m,).
 
     Returns:
-        Of the row player and of the column player, both >= 0 up to rounding.
+        Gains of the row player and of the column player, both at least 0 up to rounding.
 
     Raises:
-        ValueError: a strategy is not a probability for each action.
+        ValueError: A strategy is not a probability for each action.
     """
-    x, y = _strategies(game, x, y)
+    x, y = _check_strategies(game, x, y)
     now = payoffs(game, x, y)
     return float((game.row @ y).max()) - now[0], float((x @ game.column).max()) - now[1]
 
@@ -162,16 +161,16 @@ def solve_zero_sum(row: Array) -> Solution:
     """Von Neumann's minimax theorem by linear programs: max over x of min over y of x^T A y, and the reverse.
 
     Args:
-        row: A, the payoff of the row player, (n, m); the column player gets -A.
+        row: Payoffs A of the row player, (n, m); the column player gets -A.
 
     Returns:
         The value and one optimal strategy for each player (there may be more).
 
     Raises:
         ValueError: A is not a finite matrix.
-        ArithmeticError: a program was not solved, or the two disagree.
+        ArithmeticError: A program was not solved, or the two disagree.
     """
-    row = _matrix("row", row)
+    row = _check_matrix("row", row)
     x, value = _maximin(row)
     y, minus = _maximin(-row.T)
     if abs(value + minus) > 1e-7 * max(1.0, float(np.abs(row).max())):
@@ -180,13 +179,13 @@ def solve_zero_sum(row: Array) -> Solution:
 
 
 def equilibria(game: MatrixGame) -> tuple[tuple[Array, Array], ...]:
-    """Nash equilibria by support and vertex enumeration (nashpy): all of them where the game is not degenerate.
+    """Nash equilibria by support and vertex enumeration (nashpy): all of them if the game is not degenerate.
 
-    A degenerate game, where some strategy has more best responses than actions it mixes, may have a continuum of
+    A degenerate game, in which some strategy has more best responses than actions it mixes, may have a continuum of
     equilibria; then this finds some of them. A game that is not degenerate has an odd number.
 
     Args:
-        game: the rules; the work doubles with every action.
+        game: The rules; the work doubles with every action.
 
     Returns:
         Strategies of the row player and of the column player, (n,) and (m,), at each; supports of few actions first.
@@ -225,7 +224,7 @@ def _probabilities(x: Any) -> Array:
 
 
 def _maximin(a: Array) -> tuple[Array, float]:
-    """The x that makes min over columns of x^T A largest: unknowns are x and that minimum."""
+    """The x that makes the minimum over columns of x^T A largest; the unknowns are x and that minimum."""
     from scipy.optimize import linprog
 
     n, m = a.shape
@@ -243,16 +242,16 @@ def _maximin(a: Array) -> tuple[Array, float]:
     return np.asarray(found.x[:n]), float(found.x[n])
 
 
-def _best(values: Array, names: tuple[str, ...]) -> tuple[str, ...]:
+def _best_actions(values: Array, names: tuple[str, ...]) -> tuple[str, ...]:
     near = 1e-9 * max(1.0, float(np.abs(values).max()))
     return tuple(name for name, value in zip(names, values, strict=True) if value >= values.max() - near)
 
 
-def _strategies(game: MatrixGame, x: Array, y: Array) -> tuple[Array, Array]:
-    return _strategy("x", x, len(game.rows)), _strategy("y", y, len(game.columns))
+def _check_strategies(game: MatrixGame, x: Array, y: Array) -> tuple[Array, Array]:
+    return _check_strategy("x", x, len(game.rows)), _check_strategy("y", y, len(game.columns))
 
 
-def _strategy(name: str, x: Array, n: int) -> Array:
+def _check_strategy(name: str, x: Array, n: int) -> Array:
     x = np.asarray(x, dtype=np.float64)
     if x.shape != (n,) or not ((x >= 0).all() and abs(x.sum() - 1) < 1e-9):
         raise ValueError(f"{name}={x}: a strategy is a probability for each of {n} actions, with sum 1")

@@ -1,7 +1,7 @@
 """Optimal transport between finite masses: what it costs to move one distribution onto another, and how it is done.
 
 Masses need not sum to 1: p and q need the same total, and a cost is then mass times distance. The primal finds a plan,
-the dual finds prices; both have the same value, and so each proves that the other is optimal.
+the dual finds prices; both have the same value, so each proves that the other is optimal.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from zerosum.theory.arrays import Array, check_points
+
 SAME = 1e-9  # relative difference up to which two totals of mass are the same
 
 
 @dataclass(frozen=True)
-class Plan:
+class TransportPlan:
     """An optimal plan with its proof.
 
     Attributes:
-        gamma: mass moved from i to j, (n, m), with row sums p and column sums q.
-        value: its cost, sum of gamma times cost, the least possible.
-        u: dual potential of the rows, (n,), with u_i + v_j <= cost_ij, and equality wherever mass is moved.
-        v: dual potential of the columns, (m,).
+        gamma: Mass moved from i to j, (n, m), with row sums p and column sums q.
+        value: Sum of gamma times cost, the least possible.
+        u: Dual potential of the rows, (n,), with u_i + v_j <= cost_ij, and equality wherever mass is moved.
+        v: Dual potential of the columns, (m,).
     """
 
     gamma: Array
@@ -35,12 +36,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class EntropicPlan:
-    """The best plan when its entropy is paid for.
+    """The best plan when its entropy has a price.
 
     Attributes:
-        gamma: mass moved from i to j, (n, m).
-        value: sum of gamma times cost, without the entropy: at least that of the optimal plan.
-        iterations: how many pairs of updates it took.
+        gamma: Mass moved from i to j, (n, m).
+        value: Sum of gamma times cost, without the entropy: at least that of the optimal plan.
+        iterations: Number of pairs of updates that it took.
     """
 
     gamma: Array
@@ -56,23 +57,23 @@ def wasserstein_line(
     On a line, and with a convex cost, the plan that keeps the order of the points is optimal.
 
     Args:
-        x: where the mass p lies, (n,), in any order.
-        y: where the mass q lies, (m,).
-        p: masses >= 0, (n,); ``None``: 1 / n each.
-        q: masses >= 0, (m,), of the same total as p; ``None``: 1 / m each.
-        order: at least 1: 1 for the earth mover's distance, 2 for W2.
+        x: Places of the mass p, (n,), in any order.
+        y: Places of the mass q, (m,), in any order.
+        p: Masses >= 0, (n,); ``None`` for 1 / n each.
+        q: Masses >= 0, (m,), of the same total as p; ``None`` for 1 / m each.
+        order: Order of the distance, at least 1: 1 for the earth mover's distance, 2 for W2.
 
     Returns:
-        In units of x (times total mass to the power 1 / order, where that is not 1).
+        The distance in units of x (times the total mass to the power 1 / order, if that is not 1).
 
     Raises:
-        ValueError: shapes, masses or the order are not as said.
+        ValueError: A shape, the masses or the order are not as described.
     """
     if not (np.isfinite(order) and order >= 1):
-        raise ValueError(f"order={order}: must be finite and at least 1, or it is no distance")
-    x, y = _line("x", x), _line("y", y)
-    p, q = _masses(_uniform(p, len(x)), _uniform(q, len(y)), len(x), len(y))
-    i, j, moved = _monotone(x, y, p, q)
+        raise ValueError(f"order={order}: must be finite and at least 1, or it is not a distance")
+    x, y = _check_line("x", x), _check_line("y", y)
+    p, q = _check_totals(_fill(p, len(x)), _fill(q, len(y)), len(x), len(y))
+    i, j, moved = _monotone_pieces(x, y, p, q)
     return float((moved * np.abs(x[i] - y[j]) ** order).sum() ** (1 / order))
 
 
@@ -80,93 +81,93 @@ def monotone_plan(x: Array, y: Array, p: Array, q: Array) -> Array:
     """The plan on the line that keeps the order of the points; optimal for every convex cost of x - y.
 
     Args:
-        x: where the mass p lies, (n,), in any order.
-        y: where the mass q lies, (m,).
-        p: masses >= 0, (n,).
-        q: masses >= 0, (m,), of the same total.
+        x: Places of the mass p, (n,), in any order.
+        y: Places of the mass q, (m,), in any order.
+        p: Masses >= 0, (n,).
+        q: Masses >= 0, (m,), of the same total.
 
     Returns:
-        gamma, (n, m).
+        Mass moved from i to j, (n, m).
 
     Raises:
-        ValueError: shapes or masses are not as said.
+        ValueError: A shape or the masses are not as described.
     """
-    x, y = _line("x", x), _line("y", y)
-    p, q = _masses(p, q, len(x), len(y))
+    x, y = _check_line("x", x), _check_line("y", y)
+    p, q = _check_totals(p, q, len(x), len(y))
     gamma = np.zeros((len(x), len(y)))
-    i, j, moved = _monotone(x, y, p, q)
+    i, j, moved = _monotone_pieces(x, y, p, q)
     np.add.at(gamma, (i, j), moved)
     return gamma
 
 
 def wasserstein_grid(grid: Array, p: Array, q: Array) -> float:
-    """W1 between masses on one grid: the integral of |F - G|, F and G their cumulative sums.
+    """W1 between masses on one grid: the integral of |F - G|, where F and G are their cumulative sums.
 
     Args:
-        grid: places in increasing order, (n,).
-        p: masses >= 0, (n,).
-        q: masses >= 0, (n,), of the same total.
+        grid: Places in increasing order, (n,).
+        p: Masses >= 0, (n,).
+        q: Masses >= 0, (n,), of the same total.
 
     Raises:
-        ValueError: shapes or masses are not as said, or the grid does not increase.
+        ValueError: A shape or the masses are not as described, or the grid does not increase.
     """
-    grid = _line("grid", grid)
+    grid = _check_line("grid", grid)
     if not (np.diff(grid) > 0).all():
-        raise ValueError("grid must increase strictly: sort it, and add up the masses of equal places")
-    p, q = _masses(p, q, len(grid), len(grid))
+        raise ValueError("grid must increase strictly; sort it, and add up the masses of equal places")
+    p, q = _check_totals(p, q, len(grid), len(grid))
     return float((np.abs(np.cumsum(p - q))[:-1] * np.diff(grid)).sum())
 
 
-def optimal_plan(cost: Array, p: Array, q: Array) -> Plan:
-    """Kantorovich's linear program: least sum of gamma_ij cost_ij over plans with row sums p and column sums q.
+def optimal_plan(cost: Array, p: Array, q: Array) -> TransportPlan:
+    """Kantorovich's linear program: the least sum of gamma_ij cost_ij over plans with row sums p and column sums q.
 
     Args:
-        cost: of moving one unit of mass from i to j, (n, m), finite.
-        p: masses >= 0, (n,).
-        q: masses >= 0, (m,), of the same total.
+        cost: Cost of moving one unit of mass from i to j, (n, m), finite.
+        p: Masses >= 0, (n,).
+        q: Masses >= 0, (m,), of the same total.
 
     Returns:
         One optimal plan (there may be many) and the dual potentials that prove it optimal.
 
     Raises:
-        ValueError: shapes or masses are not as said.
-        ArithmeticError: the program was not solved.
+        ValueError: A shape or the masses are not as described.
+        ArithmeticError: The program was not solved.
     """
     from scipy.sparse import identity, kron, vstack
 
-    cost = _cost(cost)
+    cost = _check_cost(cost)
     n, m = cost.shape
-    p, q = _masses(p, q, n, m)
+    p, q = _check_totals(p, q, n, m)
     rows = kron(identity(n), np.ones((1, m)))
     columns = kron(np.ones((1, n)), identity(m))
     found = _solve(cost.ravel(), A_eq=vstack([rows, columns]).tocsr(), b_eq=np.concatenate([p, q]))
     duals = np.asarray(found.eqlin.marginals)
-    return Plan(np.asarray(found.x).reshape(n, m), float(found.fun), duals[:n], duals[n:])
+    return TransportPlan(np.asarray(found.x).reshape(n, m), float(found.fun), duals[:n], duals[n:])
 
 
 def kantorovich_rubinstein(points: Array, p: Array, q: Array) -> tuple[Array, float]:
     """The dual of W1: the greatest sum of (p_i - q_i) f_i with |f_i - f_j| <= |x_i - x_j| for all pairs.
 
-    Any such f can be continued to a 1-Lipschitz function everywhere, so this is the value that the critic of a
+    Any such f can be extended to a 1-Lipschitz function everywhere, so this is the value that the critic of a
     Wasserstein GAN aims at (Arjovsky et al. 2017, arXiv:1701.07875, Eq. 2).
 
     Args:
-        points: where both masses lie, (n, d).
-        p: masses >= 0, (n,).
-        q: masses >= 0, (n,), of the same total.
+        points: Places of both masses, (n, d).
+        p: Masses >= 0, (n,).
+        q: Masses >= 0, (n,), of the same total.
 
     Returns:
         The potential f at the points, (n,), 0 at the first; and W1.
 
     Raises:
-        ValueError: shapes or masses are not as said.
-        ArithmeticError: the program was not solved.
+        ValueError: A shape or the masses are not as described.
+        ArithmeticError: The program was not solved.
     """
     from scipy.sparse import csr_matrix
 
     distance = euclidean(points, points)
     n = len(distance)
-    p, q = _masses(p, q, n, n)
+    p, q = _check_totals(p, q, n, n)
     if n == 1:
         return np.zeros(1), 0.0
     i, j = np.nonzero(~np.eye(n, dtype=bool))
@@ -183,27 +184,28 @@ def sinkhorn(
 ) -> EntropicPlan:
     """Sinkhorn's iteration in the log domain. Cuturi 2013 (arXiv:1306.0895).
 
-    Finds the plan of least sum of gamma_ij cost_ij + eps gamma_ij log gamma_ij by scaling rows and columns in turn.
+    It finds the plan with the least sum of gamma_ij cost_ij + eps gamma_ij log gamma_ij by scaling rows and columns in
+    turn.
 
     Args:
-        cost: of moving one unit of mass from i to j, (n, m), finite.
-        p: masses >= 0, (n,).
-        q: masses >= 0, (m,), of the same total.
-        eps: price of entropy, above 0, in units of cost: the smaller, the nearer to optimal and the slower.
-        tolerance: by how much of the total mass row sums may miss p.
-        most: iterations to make before giving up.
+        cost: Cost of moving one unit of mass from i to j, (n, m), finite.
+        p: Masses >= 0, (n,).
+        q: Masses >= 0, (m,), of the same total.
+        eps: Price of entropy, above 0, in units of cost: the smaller, the nearer to optimal and the slower.
+        tolerance: Share of the total mass by which row sums may miss p.
+        most: Iterations to make before giving up.
 
     Raises:
-        ValueError: shapes, masses or ``eps`` are not as said.
-        ArithmeticError: it has not converged in ``most`` iterations.
+        ValueError: A shape, the masses or ``eps`` are not as described.
+        ArithmeticError: The iteration has not converged after ``most`` steps.
     """
     from scipy.special import logsumexp
 
     if not (np.isfinite(eps) and eps > 0):
         raise ValueError(f"eps={eps}: must be finite and above 0; for eps = 0 use optimal_plan")
-    cost = _cost(cost)
-    p, q = _masses(p, q, *cost.shape)
-    with np.errstate(divide="ignore"):  # no mass has the logarithm -inf, and its row stays empty
+    cost = _check_cost(cost)
+    p, q = _check_totals(p, q, *cost.shape)
+    with np.errstate(divide="ignore"):  # the logarithm of no mass is -inf, and its row stays empty
         log_p, log_q = np.log(p), np.log(q)
     kernel, a, b = -cost / eps, np.zeros(len(p)), np.zeros(len(q))
     missing = np.inf
@@ -221,26 +223,26 @@ def sinkhorn(
 
 
 def euclidean(x: Array, y: Array) -> Array:
-    """|x_i - y_j| of every pair: (n, d), (m, d) -> (n, m)."""
-    x, y = _points("x", x), _points("y", y)
+    """|x_i - y_j| for every pair, (n, d), (m, d) -> (n, m)."""
+    x, y = check_points("x", x), check_points("y", y)
     if x.shape[1] != y.shape[1]:
-        raise ValueError(f"x is {x.shape}, y is {y.shape}: points need the same number of coordinates")
+        raise ValueError(f"x is {x.shape} and y is {y.shape}, but points need the same number of coordinates")
     return np.asarray(np.sqrt(((x[:, None] - y[None]) ** 2).sum(2)))
 
 
 def draw_plan(axes: Any, x: Array, y: Array, gamma: Array) -> None:
-    """A plan in the plane: an arrow wherever mass is moved, as wide as there is mass.
+    """Draw a plan in the plane: an arrow wherever mass is moved, the wider, the more mass.
 
     Args:
-        axes: of matplotlib.
-        x: from where, (n, 2), drawn as circles.
-        y: to where, (m, 2), drawn as squares.
-        gamma: mass moved, (n, m).
+        axes: Axes of matplotlib.
+        x: Places that mass leaves, (n, 2), drawn as circles.
+        y: Places that it goes to, (m, 2), drawn as squares.
+        gamma: Mass moved, (n, m).
 
     Raises:
-        ValueError: the points do not lie in the plane, or the plan is not one between them.
+        ValueError: The points do not lie in the plane, or the plan is not one between them.
     """
-    x, y = _points("x", x), _points("y", y)
+    x, y = check_points("x", x), check_points("y", y)
     if x.shape[1] != 2 or y.shape[1] != 2 or gamma.shape != (len(x), len(y)):
         raise ValueError(f"x {x.shape}, y {y.shape}, gamma {gamma.shape}: needed are (n, 2), (m, 2) and (n, m)")
     most = float(gamma.max())
@@ -252,13 +254,13 @@ def draw_plan(axes: Any, x: Array, y: Array, gamma: Array) -> None:
 
 
 def draw_matrix(axes: Any, gamma: Array, rows: list[str] | None = None, columns: list[str] | None = None) -> None:
-    """A plan as a matrix: the darker, the more mass; numbers in the cells where there are labels.
+    """Draw a plan as a matrix: the darker, the more mass; with labels, the cells also show the numbers.
 
     Args:
-        axes: of matplotlib.
-        gamma: mass moved, (n, m).
-        rows: names of the n places that mass leaves.
-        columns: names of the m places that it goes to.
+        axes: Axes of matplotlib.
+        gamma: Mass moved, (n, m).
+        rows: Names of the n places that mass leaves.
+        columns: Names of the m places that it goes to.
     """
     axes.imshow(gamma, cmap="Blues", vmin=0, vmax=1.3 * float(gamma.max()), aspect="equal")
     for put, names in ((axes.set_yticks, rows), (axes.set_xticks, columns)):
@@ -269,13 +271,15 @@ def draw_matrix(axes: Any, gamma: Array, rows: list[str] | None = None, columns:
             axes.text(j, i, f"{mass:g}" if mass else "·", ha="center", va="center", fontsize=9)
 
 
-def _monotone(x: Array, y: Array, p: Array, q: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]:
-    """(i, j, mass): the pieces of the plan that keeps the order, from the left."""
+def _monotone_pieces(
+    x: Array, y: Array, p: Array, q: Array
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]:
+    """The pieces of the plan that keeps the order, from the left: i, j and the mass of each."""
     a, b = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
     f, g = np.cumsum(p[a]), np.cumsum(q[b])
     levels = np.sort(np.concatenate([f, g]))
     moved = np.diff(levels, prepend=0.0)
-    # Piece k ends at level k: it lies in the first step of F, and of G, that reaches the piece's middle.
+    # Piece k ends at level k. It lies in the first step of F, and of G, that reaches the piece's middle.
     middle = levels - moved / 2
     i = np.minimum(np.searchsorted(f, middle), len(f) - 1)
     j = np.minimum(np.searchsorted(g, middle), len(g) - 1)
@@ -292,12 +296,12 @@ def _solve(c: Array, **program: Any) -> Any:
     return found
 
 
-def _uniform(masses: Array | None, n: int) -> Array:
+def _fill(masses: Array | None, n: int) -> Array:
     return np.full(n, 1 / n) if masses is None else masses
 
 
-def _masses(p: Array, q: Array, n: int, m: int) -> tuple[Array, Array]:
-    """Both, checked; q scaled to the very total of p."""
+def _check_totals(p: Array, q: Array, n: int, m: int) -> tuple[Array, Array]:
+    """Both masses, checked; q is scaled to exactly the total of p."""
     checked = []
     for name, mass, count in (("p", p, n), ("q", q, m)):
         mass = np.asarray(mass, dtype=np.float64)
@@ -308,25 +312,18 @@ def _masses(p: Array, q: Array, n: int, m: int) -> tuple[Array, Array]:
         checked.append(mass)
     p, q = checked
     if abs(p.sum() - q.sum()) > SAME * p.sum():
-        raise ValueError(f"p sums to {p.sum():g} and q to {q.sum():g}: scale one, a plan keeps the total")
+        raise ValueError(f"p sums to {p.sum():g} and q to {q.sum():g}; scale one of them, since a plan keeps the total")
     return p, np.asarray(q * (p.sum() / q.sum()))
 
 
-def _line(name: str, x: Array) -> Array:
+def _check_line(name: str, x: Array) -> Array:
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise ValueError(f"{name} must be finite places on the line, (n,) with n >= 1, not of shape {x.shape}")
     return x
 
 
-def _points(name: str, x: Array) -> Array:
-    x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-        raise ValueError(f"{name} must be finite points (n, d) with n, d >= 1, not of shape {x.shape}")
-    return x
-
-
-def _cost(cost: Array) -> Array:
+def _check_cost(cost: Array) -> Array:
     cost = np.asarray(cost, dtype=np.float64)
     if cost.ndim != 2 or not cost.size or not np.isfinite(cost).all():
         raise ValueError(f"cost must be finite, (n, m) with n, m >= 1, not of shape {cost.shape}")

@@ -12,15 +12,17 @@ from random_weights import EVERY, SIZES, random_images, random_weights, shapes_o
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zerosum.metrics.features.find import find_extractor
 from zerosum.metrics.features.inception import (
+    PUBLISHED,
     Convolution,
+    FrozenNorm,
     Inception,
     InceptionV3,
     MaxPooledConvolution,
     PooledConvolution,
-    load_inception,
 )
-from zerosum.metrics.features.weights import WeightsError, fill, weights_hash
+from zerosum.metrics.features.weights import PublishedWeights, WeightsError, fill, weights_hash
 
 PEERS = Path(__file__).with_name("peers.safetensors")
 
@@ -34,7 +36,7 @@ def weights() -> dict[str, Tensor]:
 def network(weights: dict[str, Tensor]) -> InceptionV3:
     with torch.device("meta"):
         empty = InceptionV3()
-    fill(empty, weights, "rule", "rule")
+    empty.load_state_dict(weights, assign=True)
     return empty.eval()
 
 
@@ -60,6 +62,7 @@ def test_folding_changes_nothing(weights: dict[str, Tensor], extractor: Inceptio
     images = random_images("fold", 1, 299, 299)
     with torch.no_grad():
         plain = network(weights).features((images.float() - 128) / 128)
+    assert not any(isinstance(layer, FrozenNorm) for layer in extractor._network.modules())
     folded = extractor(images).vectors
     assert float((plain - folded).norm() / plain.norm()) < 1e-5
 
@@ -98,7 +101,7 @@ def test_logits_leave_out_the_bias(weights: dict[str, Tensor], extractor: Incept
 
 
 def test_company_grey_and_settings_do_not_matter(extractor: Inception) -> None:
-    images = random_images("company", 3, 24, 31, channels=1)
+    images = random_images("company", 2, 24, 31, channels=1)
     alone = extractor(images[1:2]).vectors
     with torch.autocast("cpu", dtype=torch.bfloat16):
         together = extractor(images.expand(-1, 3, -1, -1)).vectors
@@ -127,6 +130,27 @@ def test_clean_is_another_space(weights: dict[str, Tensor], extractor: Inception
     torch.testing.assert_close(clean(whole).vectors, extractor(whole).vectors)
 
 
+@pytest.mark.parametrize(
+    ("name", "resize"), [("inception", "tensorflow"), ("inception-clean", "clean"), ("auto", "tensorflow")]
+)
+def test_all_names_are_loaded(
+    name: str, resize: str, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def published(make: type[InceptionV3], file: PublishedWeights, path: Path | None) -> InceptionV3:
+        asked.append((file, path))
+        with torch.device("meta"):
+            assert isinstance(make(), InceptionV3)
+        return network(weights)
+
+    monkeypatch.setattr("zerosum.metrics.features.published.load_published", published)
+    monkeypatch.setattr("zerosum.metrics.features.published.weights_hash", lambda tensors: "0" * 12)
+    found = find_extractor(name, (3, 32, 32))
+    assert asked == [(PUBLISHED, None)]
+    assert found.resize.startswith(resize)
+
+
 def test_names_are_those_of_the_published_file() -> None:
     with torch.device("meta"):
         shapes = shapes_of(InceptionV3())
@@ -144,7 +168,7 @@ def test_a_checkpoint_is_loaded(tmp_path: Path, weights: dict[str, Tensor], extr
         f"{name}.num_batches_tracked": torch.tensor(0) for name in ("Conv2d_1a_3x3.bn", "Mixed_5b.branch1x1.bn")
     }
     torch.save({**weights, **counters}, path)
-    loaded = load_inception(path)
+    loaded = Inception.load(path)
     assert loaded.hash == extractor.hash
     images = random_images("load", 1, 20, 20)
     torch.testing.assert_close(loaded(images).vectors, extractor(images).vectors)
@@ -156,7 +180,7 @@ def test_other_images_and_weights_are_refused(tmp_path: Path, extractor: Incepti
     path = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(WeightsError) as caught:
-        load_inception(path)
+        Inception.load(path)
     message = str(caught.value)
     assert "missing: Conv2d_1a_3x3.conv.weight" in message
     assert "unknown: features.0.weight" in message

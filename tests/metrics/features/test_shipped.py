@@ -4,6 +4,7 @@ import pytest
 import torch
 from random_weights import random_images
 
+from zerosum.metrics.features.find import find_extractor
 from zerosum.metrics.features.shipped import Shipped, features_hash, load_classifier
 
 
@@ -21,6 +22,10 @@ def test_images_of_28_are_padded_with_black() -> None:
     padded = torch.zeros(2, 1, 32, 32, dtype=torch.uint8)
     padded[:, :, 2:30, 2:30] = images
     assert torch.equal(Shipped()(images).vectors, Shipped()(padded).vectors)
+
+
+def test_it_is_what_looks_at_grey_images_of_its_size() -> None:
+    assert isinstance(find_extractor("auto", (1, 32, 32)), Shipped)
 
 
 def test_what_a_protocol_needs() -> None:

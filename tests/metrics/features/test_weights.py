@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zerosum.metrics.features.weights import Published, WeightsError, fill, locate, read, weights_hash
+from zerosum.metrics.features.weights import PublishedWeights, WeightsError, fill, locate, read, weights_hash
 
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([0.5, -1.0])}
 
@@ -64,8 +64,8 @@ def server() -> Iterator[tuple[str, list[str]]]:
     http.server_close()
 
 
-def published(base: str = "http://127.0.0.1:9", name: str = f"net-{SHA256[:8]}.pth") -> Published:
-    return Published(f"{base}/{name}", SHA256[:8], aliases=(f"pt_net-{SHA256[:8]}.pth",))
+def published(base: str = "http://127.0.0.1:9", name: str = f"net-{SHA256[:8]}.pth") -> PublishedWeights:
+    return PublishedWeights(f"{base}/{name}", SHA256[:8], aliases=(f"pt_net-{SHA256[:8]}.pth",))
 
 
 def test_downloaded_once(server: tuple[str, list[str]], places: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_cut_download_leaves_nothing(server: tuple[str, list[str]], places: Pa
 
 
 def test_something_else_is_not_kept(server: tuple[str, list[str]], places: Path) -> None:
-    other = Published(f"{server[0]}/other.pth", "00000000")
+    other = PublishedWeights(f"{server[0]}/other.pth", "00000000")
     with pytest.raises(WeightsError, match=f"starts with {SHA256[:8]}, not 00000000"):
         locate(other)
     assert list((places / "cache" / "weights").iterdir()) == []

@@ -11,8 +11,8 @@ class Features(NamedTuple):
     """What an extractor saw in a batch of images.
 
     Attributes:
-        vectors: (B, D) float32.
-        logits: (B, K) float32, or ``None`` where the extractor is no classifier.
+        vectors: Feature vectors (B, D), float32.
+        logits: Logits (B, K), float32, or ``None`` where the extractor is not a classifier.
     """
 
     vectors: Tensor
@@ -22,13 +22,13 @@ class Features(NamedTuple):
 class Extractor(Protocol):
     """A frozen network with all that must be known to repeat its work.
 
-    Called with uint8 images (B, C, H, W), it returns :class:`Features`, computed in float32, the same for an image
-    whatever batch it comes in (to rounding).
+    Called with uint8 images (B, C, H, W), it returns :class:`Features`, computed in float32. Those of an image are the
+    same (to rounding) in whatever batch it comes.
     """
 
     @property
     def name(self) -> str:
-        """For people and protocols, e.g. ``"inception"``."""
+        """Name for people and protocols, such as ``"inception"``."""
 
     @property
     def hash(self) -> str:
@@ -36,11 +36,15 @@ class Extractor(Protocol):
 
     @property
     def resize(self) -> str:
-        """How images reach the size that the network takes, e.g. ``"tensorflow bilinear to 299"``, or ``"none"``."""
+        """How images reach the size that the network takes, such as ``"tensorflow bilinear to 299"`` or ``"none"``."""
 
     @property
     def dimensions(self) -> int:
-        """D, the length of a feature vector."""
+        """Length D of a feature vector."""
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 images (B, C, H, W) -> features; raises ``ValueError`` for images that it does not take."""
+        """Features of uint8 images (B, C, H, W).
+
+        Raises:
+            ValueError: It does not take these images.
+        """

@@ -1,4 +1,4 @@
-"""Features kept on disk, so that a set of images passes a network once.
+"""Features kept on disk, so that a set of images passes a network only once.
 
 An entry is one safetensors file named by the hash of all that its numbers depend on: the data, which of its images, the
 extractor and how it resizes, the versions of zerosum and torch. It is written batch by batch, put in place at once when
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from zerosum._version import __version__
-from zerosum.data import cache as data_cache
+from zerosum.data.cache import root
+from zerosum.files import commit, temporary
 from zerosum.metrics.features.base import Extractor, Features
 
 VERSION = 1
@@ -47,21 +47,21 @@ def cached_features(
     """Features of a set of images: from the cache, or computed and put there.
 
     Args:
-        extractor: the network.
-        batches: uint8 (B, C, H, W) each; touched only when there is no entry, so a generator costs nothing.
-        fingerprint: of the data, e.g. ``Images.fingerprint``.
-        which: of its images, in words that differ whenever the images or their order do, e.g. ``"first 50000"``.
-        folder: where; the folder ``features`` in zerosum's cache by default.
-        note: called with a sentence when an entry was damaged and is computed again; a warning by default.
+        extractor: The network.
+        batches: Images uint8 (B, C, H, W); touched only when there is no entry, so a generator costs nothing.
+        fingerprint: Fingerprint of the data, such as ``Images.fingerprint``.
+        which: Choice of images, in words that differ whenever the images or their order do, such as ``"first 50000"``.
+        folder: Where entries are kept; by default in the folder ``features`` of zerosum's cache.
+        note: Called with a sentence when an entry was damaged and is computed again; by default it warns.
 
     Returns:
         Features on the CPU, float32, in the order of the images, backed by the file: they take no memory until read.
 
     Raises:
-        ValueError: there is no image, or the batches' features do not fit together.
-        OSError: the folder cannot be written.
+        ValueError: There is no image, or the batches' features do not fit together.
+        OSError: The folder cannot be written.
     """
-    place = Path(folder).expanduser() if folder else data_cache.root() / "features"
+    place = Path(folder).expanduser() if folder else root() / "features"
     path = place / f"{entry_key(extractor, fingerprint, which)}.safetensors"
     if path.is_file():
         with contextlib.suppress(_DamagedError):
@@ -103,9 +103,9 @@ def _write(path: Path, batches: Iterable[Features]) -> None:
     with contextlib.ExitStack() as stack:
         with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            whole, out = stack.enter_context(data_cache.temporary(folder))
+            whole, out = stack.enter_context(temporary(folder))
             # The tensors follow one another in the file: the second one grows beside it until the first one is whole.
-            _, beside = stack.enter_context(data_cache.temporary(folder))
+            _, beside = stack.enter_context(temporary(folder))
             out.write(b" " * _HEADER)
         vectors, logits = _Rows("vectors", out), _Rows("logits", beside)
         for batch in batches:  # what fails in reading images is not a matter of this folder
@@ -119,7 +119,7 @@ def _write(path: Path, batches: Iterable[Features]) -> None:
             raise ValueError(f"the extractor gave logits for {logits.count} of {vectors.count} images")
         with _writable(folder):
             _finish(out, beside, [rows for rows in (vectors, logits) if rows.count])
-            os.replace(whole, path)
+            commit(out, whole, path)
 
 
 def _finish(out: IO[bytes], beside: IO[bytes], parts: list[_Rows]) -> None:
@@ -127,9 +127,6 @@ def _finish(out: IO[bytes], beside: IO[bytes], parts: list[_Rows]) -> None:
     shutil.copyfileobj(beside, out)
     out.seek(0)
     out.write(_header(parts))
-    out.flush()
-    os.fsync(out.fileno())
-    out.close()  # Windows does not rename open files
 
 
 class _Rows:
@@ -173,12 +170,12 @@ def _header(parts: list[_Rows]) -> bytes:
 
 @contextlib.contextmanager
 def _writable(folder: Path) -> Iterator[None]:
-    """Say where to go when the disk refuses."""
+    """Say what to do when the disk refuses."""
     try:
         yield
     except OSError as error:
         raise OSError(
             error.errno,
             f"the features could not be saved in {folder} ({error.strerror}). Free some space, or set the environment "
-            "variable ZEROSUM_CACHE to a folder with room",
+            "variable ZEROSUM_CACHE to a folder with room.",
         ) from error

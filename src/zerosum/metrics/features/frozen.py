@@ -1,4 +1,4 @@
-"""What frozen feature networks share: how they are laid out, and the images they take."""
+"""What frozen feature networks share: how they are laid out, and the images that they take."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-Network = TypeVar("Network", bound=nn.Module)
+FeatureNetwork = TypeVar("FeatureNetwork", bound=nn.Module)
 
 
-def freeze(network: Network, device: torch.device) -> Network:
-    """Evaluation mode, no gradients, on its device, with the channels of a pixel side by side in memory (faster)."""
+def freeze(network: FeatureNetwork, device: torch.device) -> FeatureNetwork:
+    """Put a network into evaluation mode, without gradients, on a device, a pixel's channels side by side (faster)."""
     frozen = network.eval().requires_grad_(False).to(device)
-    moved: Network = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    moved: FeatureNetwork = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
 def side_by_side(images: Tensor) -> Tensor:
-    """(B, C, H, W), the same values, laid out in memory as :func:`freeze` does."""
+    """Lay images (B, C, H, W) out in memory as :func:`freeze` does weights; the values stay the same."""
     return images.contiguous(memory_format=torch.channels_last)
 
 
@@ -26,7 +26,7 @@ def check_pixels(images: Tensor) -> None:
     """Refuse what is not a batch of 8-bit grey or RGB images.
 
     Raises:
-        ValueError: unless ``images`` is uint8 (B, 1 or 3, H, W) and holds at least one image and one pixel.
+        ValueError: The images are not uint8 (B, 1 or 3, H, W), or there is not one image or pixel.
     """
     if images.dtype != torch.uint8:
         raise ValueError(
@@ -40,5 +40,5 @@ def check_pixels(images: Tensor) -> None:
 
 
 def as_rgb(images: Tensor) -> Tensor:
-    """(B, 1 or 3, H, W) -> (B, 3, H, W); grey is repeated."""
+    """Images (B, 1 or 3, H, W) with three channels (B, 3, H, W); grey is repeated."""
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

@@ -9,22 +9,23 @@ dictionary of :class:`InceptionV3` has its names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
-from zerosum.metrics.features.frozen import freeze, side_by_side
-from zerosum.metrics.features.resize import Mode, Resize
-from zerosum.metrics.features.weights import Published, published, weights_hash
+from zerosum.metrics.features.frozen import side_by_side
+from zerosum.metrics.features.published import PublishedExtractor
+from zerosum.metrics.features.weights import PublishedWeights
+from zerosum.metrics.shared.arithmetic import plain_float32
+
+EXTRACTORS = ("inception", "inception-clean")
 
 SIDE = 299
 DIMENSIONS = 2048
 CLASSES = 1008
-PUBLISHED = Published(
+PUBLISHED = PublishedWeights(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     "6726825d",
     aliases=("pt_inception-2015-12-05-6726825d.pth",),
@@ -50,7 +51,7 @@ class FrozenNorm(nn.Module):
     running_var: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
+        """Normalise (B, C, H, W); the shape stays."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
@@ -68,7 +69,7 @@ class Convolution(nn.Module):
         self.bn: nn.Module = FrozenNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H', W'), at least 0."""
+        """Turn (B, inputs, H, W) into (B, outputs, H', W'), at least 0."""
         return F.relu_(self.bn(self.conv(x)))
 
     def fold(self) -> None:
@@ -84,20 +85,20 @@ class Convolution(nn.Module):
 
 
 class PooledConvolution(Convolution):
-    """A 1x1 convolution of 3x3 averages, where pixels outside of the image do not count."""
+    """A 1x1 convolution of 3x3 averages, where pixels outside the image do not count."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W), at least 0."""
+        """Turn (B, inputs, H, W) into (B, outputs, H, W), at least 0."""
         # Averages and 1x1 convolutions commute, and so do averages (their weights add up to 1) and the normalisation;
         # after the convolution there are fewer channels to average.
         return F.relu_(F.avg_pool2d(self.bn(self.conv(x)), 3, stride=1, padding=1, count_include_pad=False))
 
 
 class MaxPooledConvolution(Convolution):
-    """A 1x1 convolution of 3x3 maxima: the quirk of the last block."""
+    """A 1x1 convolution of 3x3 maxima: the peculiarity of the last block."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W), at least 0."""
+        """Turn (B, inputs, H, W) into (B, outputs, H, W), at least 0."""
         return super().forward(F.max_pool2d(x, 3, stride=1, padding=1))
 
 
@@ -113,7 +114,7 @@ class Block(nn.Module):
         self._paths = [[tuple(stage) for stage in path] for path in paths]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, sum of the paths' outputs, H', W')."""
+        """Turn (B, inputs, H, W) into (B, sum of the paths' outputs, H', W')."""
         return torch.cat([output for path in self._paths for output in self._follow(path, x)], dim=1)
 
     def _follow(self, path: list[tuple[str, ...]], x: Tensor) -> list[Tensor]:
@@ -200,7 +201,7 @@ def _block_e(inputs: int, pooled: type[Convolution]) -> Block:
 
 
 class InceptionV3(nn.Module):
-    """The network alone, for 299x299 images in [-1, 1]; its state dictionary has the names of the published file."""
+    """The network itself, for 299x299 images in [-1, 1]; its state dictionary has the names of the published file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,50 +249,39 @@ class InceptionV3(nn.Module):
         return self
 
 
-class Inception:
-    """The extractor for FID, KID (2048 features) and Inception Score (1008 logits), see ``base.Extractor``.
+class Inception(PublishedExtractor[InceptionV3]):
+    """The extractor for FID, KID (2048 features) and Inception Score (1008 logits); see ``base.Extractor``.
 
     The logits leave out the bias of the last layer: the published scores were computed so. Both are what
     torch-fidelity calls ``2048`` and ``logits_unbiased``.
-
-    Args:
-        network: with its weights; it is frozen, folded and moved.
-        resize: ``"tensorflow"`` as in the published scores, or ``"clean"`` (antialiased; another scale).
-        device: where to compute.
-
-    Raises:
-        ValueError: for another ``resize``.
     """
 
     name = "inception"
     dimensions = DIMENSIONS
+    side = SIDE
+    weights = PUBLISHED
 
-    def __init__(self, network: InceptionV3, resize: Mode = "tensorflow", device: torch.device | str = "cpu") -> None:
-        self._resize = Resize(resize, SIDE)
-        self.hash = weights_hash(network.state_dict())
-        self.device = torch.device(device)
-        self._network = freeze(network.fold(), self.device)
+    @staticmethod
+    def build() -> InceptionV3:
+        """The network without its weights."""
+        return InceptionV3()
 
-    @property
-    def resize(self) -> str:
-        """How images reach 299x299."""
-        return str(self._resize)
+    def prepare(self, network: InceptionV3) -> InceptionV3:
+        """Fold its normalisations."""
+        return network.fold()
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 (B, 1 or 3, H, W) -> vectors (B, 2048), logits (B, 1008); ``ValueError`` for other images."""
+        """Vectors (B, 2048) and logits (B, 1008) of images uint8 (B, 1 or 3, H, W).
+
+        Raises:
+            ValueError: The images have another type or shape.
+        """
         with plain_float32(self.device):
             pixels = side_by_side(self._resize(images.to(self.device)))
             vectors = self._network.features((pixels - 128) / 128)
             return Features(vectors, F.linear(vectors, self._network.fc.weight))
 
 
-def load_inception(
-    path: str | Path | None = None, resize: Mode = "tensorflow", device: torch.device | str = "cpu"
-) -> Inception:
-    """The Inception extractor with its weights, from ``path`` or as :func:`weights.locate` finds or downloads them.
-
-    Raises:
-        WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
-        ValueError: for another ``resize``.
-    """
-    return Inception(published(InceptionV3, PUBLISHED, path), resize, device)
+def load_extractor(name: str, device: str) -> Inception:
+    """The extractor of one of the names in ``EXTRACTORS``; see :meth:`Inception.load`."""
+    return Inception.load(resize="clean" if name == "inception-clean" else "tensorflow", device=device)

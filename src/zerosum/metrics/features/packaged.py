@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import safe_open
-from torch import nn
 
-Network = TypeVar("Network", bound=nn.Module)
+from zerosum.metrics.features.frozen import FeatureNetwork
 
 
 def digest(file: Path) -> str:
@@ -24,12 +22,17 @@ def record(file: Path) -> dict[str, str]:
         return dict(opened.metadata() or {})
 
 
-def filled(network: Network, file: Path, device: str) -> Network:
-    """A network with its weights: float32 (they may be stored in float16), in evaluation mode, frozen.
+def load_packaged(network: FeatureNetwork, file: Path, device: str) -> FeatureNetwork:
+    """Fill a network with its weights: float32 (they may be stored in float16), in evaluation mode, frozen.
+
+    Args:
+        network: Network whose weights they are.
+        file: Weights file.
+        device: Where the network goes.
 
     Raises:
-        FileNotFoundError: if the weights file is missing from the installation.
-        RuntimeError: if the weights do not fit the network.
+        FileNotFoundError: The weights file is missing from the installation.
+        RuntimeError: The weights do not fit the network.
     """
     # Straight from the file to named tensors: nothing is unpickled.
     with safe_open(file, framework="pt") as opened:

@@ -27,25 +27,25 @@ def tensorflow_bilinear(images: Tensor, size: Size) -> Tensor:
     """TensorFlow 1's bilinear resize with ``align_corners=False``.
 
     Args:
-        images: (B, C, H, W), floating point.
-        size: height and width of the result.
+        images: Images (B, C, H, W), floating point.
+        size: Height and width of the result.
 
     Returns:
-        (B, C, *size), the dtype of the images; within their range.
+        Images (B, C, *size) of the same dtype, within the same range.
     """
     # Width first, as in TensorFlow: the same roundings in the same order.
-    return _interpolated(_interpolated(images, 3, size[1]), 2, size[0])
+    return _interpolate(_interpolate(images, 3, size[1]), 2, size[0])
 
 
 def clean_bicubic(images: Tensor, size: Size) -> Tensor:
     """Pillow's antialiased bicubic resize on float32 channels, clipped to [0, 255], as in clean-fid.
 
     Args:
-        images: (B, C, H, W), floating point, in [0, 255].
-        size: height and width of the result.
+        images: Images (B, C, H, W), floating point, in [0, 255].
+        size: Height and width of the result.
 
     Returns:
-        (B, C, *size), the dtype of the images; in [0, 255], not rounded.
+        Images (B, C, *size) of the same dtype, in [0, 255], not rounded.
     """
     # Products with two small matrices: torch's own antialiased bicubic computes its weights in float32, which differs
     # from Pillow by up to 0.004 of 255 here, and not every device has it.
@@ -65,19 +65,19 @@ _MODES: dict[Mode, tuple[str, Callable[[Tensor, Size], Tensor]]] = {
 class Resize:
     """Brings uint8 images to one size and to three channels.
 
-    ``str()`` of it is what protocols print, e.g. ``"tensorflow bilinear to 299"``.
+    ``str()`` of it is what protocols print, such as ``"tensorflow bilinear to 299"``.
 
     Args:
-        mode: ``"tensorflow"`` or ``"clean"``; see the module.
-        size: the side of the square result, or its height and width.
+        mode: Way to resize, ``"tensorflow"`` or ``"clean"``; see the module.
+        size: Side of the square result, or its height and width.
 
     Raises:
-        ValueError: for another mode, or a size below one pixel.
+        ValueError: There is no such mode, or the size is below one pixel.
     """
 
     def __init__(self, mode: Mode, size: int | Size) -> None:
         if mode not in _MODES:
-            raise ValueError(f"resize={mode!r}: give one of {', '.join(map(repr, _MODES))}")
+            raise ValueError(f"resize={mode!r} does not exist: give one of {', '.join(map(repr, _MODES))}")
         self.size: Size = (size, size) if isinstance(size, int) else size
         if min(self.size) < 1:
             raise ValueError(f"images cannot be resized to {self.size}")
@@ -88,18 +88,18 @@ class Resize:
         return f"{self._name} to {height}" if height == width else f"{self._name} to {height}x{width}"
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (B, 1 or 3, H, W) -> float32 (B, 3, *size) in [0, 255]; grey is repeated.
+        """Images uint8 (B, 1 or 3, H, W) as float32 (B, 3, *size) in [0, 255]; grey is repeated.
 
         Raises:
-            ValueError: for images of another type or shape.
+            ValueError: The images have another type or shape.
         """
         check_pixels(images)
-        # Repeated after the work, which is the same for the three.
+        # Grey is repeated after the work, which is the same for all three channels.
         return as_rgb(self._resize(images.to(torch.float32), self.size))
 
 
-def _interpolated(images: Tensor, dim: int, size: int) -> Tensor:
-    """Linear interpolation along one dimension."""
+def _interpolate(images: Tensor, dim: int, size: int) -> Tensor:
+    """Interpolate linearly along one dimension."""
     have = images.shape[dim]
     position = torch.arange(size, dtype=images.dtype, device=images.device) * (have / size)
     low = position.long()

@@ -12,26 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerosum.metrics.arithmetic import plain_float32
+from zerosum.data.published import FASHION_CLASSES
 from zerosum.metrics.features import packaged
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.frozen import check_pixels
+from zerosum.metrics.shared.arithmetic import plain_float32
+
+EXTRACTORS = ("shipped",)
 
 WEIGHTS = Path(__file__).with_name("fashion_classifier.safetensors")
 FEATURES = 64
 IMAGE_SHAPE = (1, 32, 32)
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLASSES = FASHION_CLASSES
 
 
 def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -57,7 +49,7 @@ class FashionClassifier(nn.Module):
         """Penultimate activations, averaged over positions: (B, 1, 32, 32) -> (B, 64), each at least 0.
 
         Raises:
-            ValueError: if the images are not 1x32x32.
+            ValueError: The images are not 1x32x32.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != IMAGE_SHAPE:
             raise ValueError(f"the fashion classifier takes images (B, 1, 32, 32), not {tuple(images.shape)}")
@@ -86,19 +78,19 @@ def load_classifier(device: str = "cpu") -> FashionClassifier:
     """The shipped classifier in evaluation mode, float32, frozen; one copy per device, shared by all callers.
 
     Raises:
-        FileNotFoundError: if the weights file is missing from the installation.
-        RuntimeError: if the weights do not fit the network.
+        FileNotFoundError: The weights file is missing from the installation.
+        RuntimeError: The weights do not fit the network.
     """
-    return packaged.filled(FashionClassifier(), WEIGHTS, device)
+    return packaged.load_packaged(FashionClassifier(), WEIGHTS, device)
 
 
 class Shipped:
-    """The shipped classifier as an extractor of 64 features and 10 logits, see ``base.Extractor``.
+    """The shipped classifier as an extractor of 64 features and 10 logits; see ``base.Extractor``.
 
     Distances in this space say nothing about Inception's.
 
     Args:
-        device: where to compute.
+        device: Where to compute.
     """
 
     name = "shipped"
@@ -111,10 +103,10 @@ class Shipped:
         self._classifier = load_classifier(device)
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 (B, 1, 32, 32) or (B, 1, 28, 28), black = 0 -> vectors (B, 64), logits (B, 10).
+        """Vectors (B, 64) and logits (B, 10) of images uint8 (B, 1, 32, 32) or (B, 1, 28, 28), black = 0.
 
         Raises:
-            ValueError: for images of another type or shape.
+            ValueError: The images have another type or shape.
         """
         check_pixels(images)
         if images.shape[1:] == (1, 28, 28):
@@ -127,3 +119,8 @@ class Shipped:
         with plain_float32(self.device):
             vectors = self._classifier.features(images.to(self.device, torch.float32) * (2 / 255) - 1)
             return Features(vectors, self._classifier.head(vectors))
+
+
+def load_extractor(name: str, device: str) -> Shipped:
+    """The extractor of one of the names in ``EXTRACTORS``."""
+    return Shipped(device)

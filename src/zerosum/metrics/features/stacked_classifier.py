@@ -38,7 +38,7 @@ class DigitClassifier(nn.Module):
         """Logits (B, 10) of images (B, 1, 32, 32) in [-1, 1].
 
         Raises:
-            ValueError: if the images are not 1x32x32.
+            ValueError: The images are not 1x32x32.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != IMAGE_SHAPE:
             raise ValueError(f"the digit classifier takes images (B, 1, 32, 32), not {tuple(images.shape)}")
@@ -62,7 +62,7 @@ def load_digit_classifier(device: str = "cpu") -> DigitClassifier:
     """The shipped classifier in evaluation mode, float32, frozen; one copy per device, shared by all callers.
 
     Raises:
-        FileNotFoundError: if the weights file is missing from the installation.
-        RuntimeError: if the weights do not fit the network.
+        FileNotFoundError: The weights file is missing from the installation.
+        RuntimeError: The weights do not fit the network.
     """
-    return packaged.filled(DigitClassifier(), WEIGHTS, device)
+    return packaged.load_packaged(DigitClassifier(), WEIGHTS, device)

@@ -1,9 +1,10 @@
-"""The user's own feature networks: any ``nn.Module``, any ONNX file."""
+"""The user's own feature networks: any ``nn.Module`` and any ONNX file."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.resize import Mode, Resize, Size
 from zerosum.metrics.features.weights import weights_hash
+from zerosum.metrics.shared.arithmetic import plain_float32
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,16 @@ class Preparation:
     ``str()`` of it says all of this; it is the ``resize`` of the protocol, as each part changes the features.
 
     Attributes:
-        size: side of the square images that the network takes, or their height and width.
-        channels: 3, or 1 for grey images; a network for 1 channel refuses RGB images.
-        low: what black (0) becomes.
-        high: what white (255) becomes.
-        mean: subtracted after that, one number per channel; none by default.
-        std: divided by after that, one number per channel; none by default.
-        resize: ``"tensorflow"`` or ``"clean"``.
+        size: Side of the square images that the network takes, or their height and width.
+        channels: Number of channels, 3, or 1 for grey images; a network for 1 channel refuses RGB images.
+        low: Value that black (0) becomes.
+        high: Value that white (255) becomes.
+        mean: Numbers that are subtracted after that, one per channel; none by default.
+        std: Numbers that are divided by after that, one per channel; none by default.
+        resize: Way to resize, ``"tensorflow"`` or ``"clean"``.
 
     Raises:
-        ValueError: a value that makes no sense.
+        ValueError: A value makes no sense.
     """
 
     size: int | Size
@@ -53,16 +54,16 @@ class Preparation:
             if values and len(values) != self.channels:
                 raise ValueError(f"{name}={values}: give one number for each of the {self.channels} channels")
         if any(value <= 0 for value in self.std):
-            raise ValueError(f"std={self.std}: standard deviations are above 0")
+            raise ValueError(f"std={self.std}: standard deviations must be above 0")
         self.resizer()
 
     def resizer(self) -> Resize:
-        """The first step."""
+        """What resizes images, the first step."""
         return Resize(self.resize, self.size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of what the network sees."""
+        """Shape (C, H, W) of what the network sees."""
         return (self.channels, *self.resizer().size)
 
     def __str__(self) -> str:
@@ -71,10 +72,10 @@ class Preparation:
         return ", ".join(parts)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (B, 1 or 3, H, W) -> float32 (B, channels, *size).
+        """Images uint8 (B, 1 or 3, H, W) as float32 (B, channels, *size).
 
         Raises:
-            ValueError: for images of another type or shape, or RGB images where the network takes grey ones.
+            ValueError: The images have another type or shape, or are RGB where the network takes grey ones.
         """
         if images.ndim == 4 and images.shape[1] > self.channels:
             raise ValueError(f"the network takes grey images, not {tuple(images.shape)}: convert them first")
@@ -85,66 +86,22 @@ class Preparation:
         return x
 
 
-class ModuleExtractor:
-    """Any network of the user's as an extractor, see ``base.Extractor``.
+class UserExtractor(ABC):
+    """A network of the user as an extractor; see ``base.Extractor``.
 
     Args:
-        module: called with what ``preparation`` makes; returns vectors (B, D), or a pair of vectors and logits (B, K).
-            It is put into evaluation mode, frozen and moved.
-        name: for protocols; it stands for the architecture, which the hash of the weights does not cover.
-        preparation: what the module's input looks like.
-        device: where to compute.
-
-    Raises:
-        ValueError: the module does not return finite floating-point vectors (tried on a black image).
+        name: Name for protocols.
+        preparation: What happens to images first.
+        device: Where to compute.
     """
 
-    def __init__(
-        self, module: nn.Module, *, name: str, preparation: Preparation, device: torch.device | str = "cpu"
-    ) -> None:
+    hash: str
+    dimensions: int
+
+    def __init__(self, name: str, preparation: Preparation, device: torch.device | str) -> None:
         self.name = name
-        self.hash = weights_hash(module.state_dict())
         self.device = torch.device(device)
         self._prepare = preparation
-        self._module = module.eval().requires_grad_(False).to(self.device)
-        self.dimensions = self(_black(preparation)).vectors.shape[1]
-
-    @property
-    def resize(self) -> str:
-        """How images reach the module: size, range, normalisation."""
-        return str(self._prepare)
-
-    def __call__(self, images: Tensor) -> Features:
-        """uint8 (B, C, H, W) -> features; ``ValueError`` for images or results that do not fit."""
-        with plain_float32(self.device):
-            output = self._module(self._prepare(images.to(self.device)))
-            return _features(output, len(images), self.name)
-
-
-class OnnxExtractor:
-    """A network in an ONNX file as an extractor, see ``base.Extractor``; it runs on the CPU by onnxruntime.
-
-    Its first output are the vectors (B, D); a second one, if there is any, the logits (B, K).
-
-    Args:
-        path: the file. Weights in a file beside it (``PATH.data``, as PyTorch's exporter names it) belong to the hash.
-        preparation: what the network's input looks like.
-        name: for protocols; the file's name without its suffix by default.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ImportError: onnxruntime is not installed.
-        ValueError: the file is no ONNX network, or its input is not float32 (any, channels, height, width) as prepared.
-    """
-
-    def __init__(self, path: str | Path, preparation: Preparation, name: str | None = None) -> None:
-        file = Path(path).expanduser()
-        self.name = name or file.stem
-        self._prepare = preparation
-        self._session = _session(file)
-        self.hash = _files_hash(file)
-        self._input = _checked_input(self._session, preparation, file)
-        self.dimensions = self(_black(preparation)).vectors.shape[1]
 
     @property
     def resize(self) -> str:
@@ -152,23 +109,91 @@ class OnnxExtractor:
         return str(self._prepare)
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 (B, C, H, W) -> features, on the CPU; ``ValueError`` for images or results that do not fit."""
-        with plain_float32(torch.device("cpu")):
-            pixels = self._prepare(images.cpu()).contiguous().numpy()
-            outputs = self._session.run(None, {self._input: pixels})[:2]
-            return _features(tuple(torch.from_numpy(output) for output in outputs), len(images), self.name)
+        """Features of images uint8 (B, C, H, W).
+
+        Raises:
+            ValueError: Images or results do not fit.
+        """
+        with plain_float32(self.device):
+            return _check_output(self.run(self._prepare(images.to(self.device))), len(images), self.name)
+
+    @abstractmethod
+    def run(self, pixels: Tensor) -> Any:
+        """What the network returns for prepared images (B, channels, height, width)."""
+
+    def _count_dimensions(self) -> int:
+        """Length of the vectors that the network returns, tried on a black image."""
+        return self(torch.zeros(1, *self._prepare.shape, dtype=torch.uint8)).vectors.shape[1]
+
+
+class ModuleExtractor(UserExtractor):
+    """Any module of the user as an extractor.
+
+    Args:
+        module: Module that is called with what ``preparation`` makes and returns vectors (B, D), or a pair of vectors
+            and logits (B, K). It is put into evaluation mode, frozen and moved.
+        name: Name for protocols; it stands for the architecture, which the hash of the weights does not cover.
+        preparation: What happens to images first.
+        device: Where to compute.
+
+    Raises:
+        ValueError: The module does not return finite floating-point vectors (tried on a black image).
+    """
+
+    def __init__(
+        self, module: nn.Module, *, name: str, preparation: Preparation, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(name, preparation, device)
+        self.hash = weights_hash(module.state_dict())
+        self._module = module.eval().requires_grad_(False).to(self.device)
+        self.dimensions = self._count_dimensions()
+
+    def run(self, pixels: Tensor) -> Any:
+        """What the module returns."""
+        return self._module(pixels)
+
+
+class OnnxExtractor(UserExtractor):
+    """A network in an ONNX file as an extractor, run on the CPU by onnxruntime.
+
+    Its first output is the vectors (B, D); a second one, if there is any, the logits (B, K).
+
+    Args:
+        path: The file. Weights in a file beside it (``PATH.data``, as PyTorch's exporter names it) belong to the hash.
+        preparation: What happens to images first.
+        name: Name for protocols; by default the file's name without its suffix.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: The package onnxruntime is not installed.
+        ValueError: The file is not an ONNX network, or its input is not float32 (any, channels, height, width) as
+            prepared.
+    """
+
+    def __init__(self, path: str | Path, preparation: Preparation, name: str | None = None) -> None:
+        file = Path(path).expanduser()
+        super().__init__(name or file.stem, preparation, "cpu")
+        self._session = _open_session(file)
+        self.hash = _files_hash(file)
+        self._input = _check_input(self._session, preparation, file)
+        self.dimensions = self._count_dimensions()
+
+    def run(self, pixels: Tensor) -> Any:
+        """The first two outputs."""
+        outputs = self._session.run(None, {self._input: pixels.contiguous().numpy()})[:2]
+        return tuple(torch.from_numpy(output) for output in outputs)
 
 
 def onnx_preparation(path: str | Path) -> Preparation:
     """The plain preparation for an ONNX file: the size and channels that its input states, pixels in [0, 1].
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ImportError: onnxruntime is not installed.
-        ValueError: the file is no ONNX network with one input, or the input's size and channels are not fixed.
+        FileNotFoundError: There is no such file.
+        ImportError: The package onnxruntime is not installed.
+        ValueError: The file is not an ONNX network with one input, or the input's size and channels are not fixed.
     """
     file = Path(path).expanduser()
-    images = _only_input(_session(file), file)
+    images = _only_input(_open_session(file), file)
     match images.shape:
         case [_, int(channels), int(height), int(width)]:
             return Preparation((height, width), channels=channels)
@@ -178,12 +203,8 @@ def onnx_preparation(path: str | Path) -> Preparation:
     )
 
 
-def _black(preparation: Preparation) -> Tensor:
-    return torch.zeros(1, *preparation.shape, dtype=torch.uint8)
-
-
-def _features(output: Any, count: int, name: str) -> Features:
-    """What a network returned, checked."""
+def _check_output(output: Any, count: int, name: str) -> Features:
+    """Check what a network returned."""
     parts = output if isinstance(output, tuple | list) else (output,)
     if not 1 <= len(parts) <= 2:
         raise ValueError(f"{name} must return vectors, or vectors and logits, not {len(parts)} results")
@@ -210,7 +231,7 @@ def _files_hash(file: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _session(file: Path) -> Any:
+def _open_session(file: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")
     try:
@@ -230,8 +251,8 @@ def _only_input(session: Any, file: Path) -> Any:
     return inputs[0]
 
 
-def _checked_input(session: Any, preparation: Preparation, file: Path) -> str:
-    """The name of the network's only input."""
+def _check_input(session: Any, preparation: Preparation, file: Path) -> str:
+    """The name of the network's only input, if it fits the preparation."""
     images = _only_input(session, file)
     wanted = (None, *preparation.shape)
     # A dimension is a number where it is fixed, and a name or None where it is not.

@@ -3,7 +3,7 @@
 Simonyan and Zisserman 2014 (arXiv:1409.1556), configuration D, in torchvision's layout: the state dictionary has the
 names of its published file. Precision and recall in the space of the second fully connected layer: Kynkäänniemi et al.
 2019 (arXiv:1904.06991). LPIPS: Zhang et al. 2018 (arXiv:1801.03924, equation 1), version 0.1 of its
-weights; StyleGAN's path length measures with it.
+weights, with which StyleGAN measures path lengths.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zerosum.metrics.arithmetic import plain_float32
 from zerosum.metrics.features.base import Features
 from zerosum.metrics.features.frozen import as_rgb, freeze, side_by_side
-from zerosum.metrics.features.resize import Mode, Resize
-from zerosum.metrics.features.weights import Published, fill, locate, published, read, weights_hash
+from zerosum.metrics.features.published import PublishedExtractor
+from zerosum.metrics.features.resize import Mode
+from zerosum.metrics.features.weights import PublishedWeights, fill, locate, read, weights_hash
+from zerosum.metrics.shared.arithmetic import plain_float32
+
+EXTRACTORS = ("vgg16",)
 
 SIDE = 224
 DIMENSIONS = 4096
@@ -32,8 +35,8 @@ SMALLEST = 16
 """Side in pixels below which the four poolings before LPIPS's last stage leave nothing."""
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Output channels of the convolutions; each stage ends with a pooling."""
-PUBLISHED = Published("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af")
-PUBLISHED_LPIPS = Published(
+PUBLISHED = PublishedWeights("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af")
+PUBLISHED_LPIPS = PublishedWeights(
     "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth",
     "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
 )
@@ -80,35 +83,29 @@ class Vgg16Network(Vgg16Trunk):
         return hidden
 
 
-class Vgg16:
-    """The extractor for improved precision and recall, see ``base.Extractor``: what torch-fidelity calls ``fc2_relu``.
-
-    Args:
-        network: with its weights; it is frozen and moved.
-        resize: ``"tensorflow"`` or ``"clean"``, to 224x224.
-        device: where to compute.
-
-    Raises:
-        ValueError: for another ``resize``.
-    """
+class Vgg16(PublishedExtractor[Vgg16Network]):
+    """The extractor for improved precision and recall; see ``base.Extractor``. torch-fidelity calls it ``fc2_relu``."""
 
     name = "vgg16"
     dimensions = DIMENSIONS
+    side = SIDE
+    weights = PUBLISHED
 
     def __init__(self, network: Vgg16Network, resize: Mode = "tensorflow", device: torch.device | str = "cpu") -> None:
-        self._resize = Resize(resize, SIDE)
-        self.hash = weights_hash(network.state_dict())
-        self.device = torch.device(device)
-        self._network = freeze(network, self.device)
+        super().__init__(network, resize, device)
         self._mean, self._std = (_per_channel(values, self.device) * 255 for values in (MEAN, STD))
 
-    @property
-    def resize(self) -> str:
-        """How images reach 224x224."""
-        return str(self._resize)
+    @staticmethod
+    def build() -> Vgg16Network:
+        """The network without its weights."""
+        return Vgg16Network()
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 (B, 1 or 3, H, W) -> vectors (B, 4096), no logits; ``ValueError`` for other images."""
+        """Vectors (B, 4096) of images uint8 (B, 1 or 3, H, W); there are no logits.
+
+        Raises:
+            ValueError: The images have another type or shape.
+        """
         with plain_float32(self.device):
             pixels = (self._resize(images.to(self.device)) - self._mean) / self._std
             return Features(self._network.embed(side_by_side(pixels)), None)
@@ -122,11 +119,12 @@ class Lpips:
 
     Args:
         trunk: VGG16's convolutions with their weights.
-        channels: one learned tensor per depth, (1, C, 1, 1), by its published name ``lin0.model.1.weight`` and so on.
-        device: where to compute.
+        channels: Learned tensors, one per depth, (1, C, 1, 1), by their published names ``lin0.model.1.weight`` and so
+            on.
+        device: Where to compute.
 
     Raises:
-        WeightsError: names or shapes in ``channels`` are not the published ones.
+        WeightsError: Names or shapes of the learned tensors are not the published ones.
     """
 
     name = "lpips-vgg16"
@@ -144,14 +142,14 @@ class Lpips:
         """Distances of pairs.
 
         Args:
-            a: floating point (B, 1 or 3, H, W) in [-1, 1]; at least 16 pixels wide and high.
-            b: the same shape.
+            a: Images of one side, floating point (B, 1 or 3, H, W) in [-1, 1], at least 16 pixels wide and high.
+            b: Images of the other, of the same shape.
 
         Returns:
-            (B,) float32, at least 0, without gradient; 0 for equal images.
+            Distances (B,), float32, at least 0, without gradient; 0 for equal images.
 
         Raises:
-            ValueError: for other shapes or types.
+            ValueError: The images have other shapes or types.
         """
         _check_pair(a, b)
         with plain_float32(self.device):
@@ -175,25 +173,18 @@ class _ChannelWeights(nn.Module):
             self.get_submodule(f"lin{depth}").add_module("model", dropout_then_convolution)
 
 
-def load_vgg16(
-    path: str | Path | None = None, resize: Mode = "tensorflow", device: torch.device | str = "cpu"
-) -> Vgg16:
-    """The VGG16 extractor with its weights, from ``path`` or as :func:`weights.locate` finds or downloads them.
-
-    Raises:
-        WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
-        ValueError: for another ``resize``.
-    """
-    return Vgg16(published(Vgg16Network, PUBLISHED, path), resize, device)
-
-
 def load_lpips(
     vgg16: str | Path | None = None, channels: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> Lpips:
-    """LPIPS with its weights: torchvision's VGG16 (``vgg16``) and LPIPS's own ``vgg.pth`` (``channels``).
+    """LPIPS with its weights.
+
+    Args:
+        vgg16: File of torchvision's VGG16, or a folder that holds it; by default it is found or downloaded.
+        channels: The same for LPIPS's own ``vgg.pth``.
+        device: Where to compute.
 
     Raises:
-        WeightsError: a file is nowhere, damaged, not plain tensors, or another network's.
+        WeightsError: A file is nowhere, damaged, not plain tensors, or another network's.
     """
     learned_file, file = locate(PUBLISHED_LPIPS, channels), locate(PUBLISHED, vgg16)
     learned = _ChannelWeights()
@@ -210,7 +201,7 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def _unit_length(activations: Tensor) -> Tensor:
-    # The published weights were learned with this guard against division by zero, outside of the root.
+    # The published weights were learned with this guard against division by zero, outside the root.
     return activations / (activations.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
@@ -221,3 +212,8 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
         raise ValueError(f"LPIPS takes floating-point images in [-1, 1], not {a.dtype} and {b.dtype}")
     if min(a.shape[2:]) < SMALLEST:
         raise ValueError(f"LPIPS needs at least {SMALLEST}x{SMALLEST} pixels, not {a.shape[2]}x{a.shape[3]}")
+
+
+def load_extractor(name: str, device: str) -> Vgg16:
+    """The extractor of one of the names in ``EXTRACTORS``; see :meth:`Vgg16.load`."""
+    return Vgg16.load(device=device)

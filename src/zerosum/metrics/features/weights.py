@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,28 +18,27 @@ from torch import Tensor, nn
 
 from zerosum.data import cache
 from zerosum.data.fetch import download
-
-Network = TypeVar("Network", bound=nn.Module)
+from zerosum.metrics.features.frozen import FeatureNetwork
 
 VARIABLE = "ZEROSUM_WEIGHTS"
 """Environment variable: a folder with weights."""
 
 
 class WeightsError(ValueError):
-    """A file with weights is missing, damaged, refused or another than the expected one; the message says what to do.
+    """A file with weights is missing, damaged, refused or not the expected one; the message says what to do.
 
     ``ValueError`` is its base, so a caller that only knows of bad input needs no other clause.
     """
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """A file of weights that somebody publishes.
 
     Attributes:
-        url: where.
-        sha256: the first digits of its SHA-256, at least 8.
-        aliases: other names under which the same file is published.
+        url: Address of the file.
+        sha256: First digits of its SHA-256, at least 8.
+        aliases: Other names under which the same file is published.
     """
 
     url: str
@@ -53,23 +51,23 @@ class Published:
         return self.url.rpartition("/")[2]
 
 
-def locate(file: Published, path: str | Path | None = None, *, show_progress: bool = True) -> Path:
+def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progress: bool = True) -> Path:
     """The path of a published file on this machine.
 
-    ``path`` is taken when given, and may be any file of the same layout. Otherwise the file is looked for by its
+    A ``path`` that is given is taken, and may be any file of the same layout. Otherwise the file is looked for by its
     name, and must have its published checksum: in ``$ZEROSUM_WEIGHTS``, in the cache folder
-    (``$ZEROSUM_CACHE/weights``), where ``torch.hub`` keeps its downloads; then it is downloaded into the cache.
+    (``$ZEROSUM_CACHE/weights``), and where ``torch.hub`` keeps its downloads; then it is downloaded into the cache.
 
     Args:
-        file: what is wanted.
-        path: a file, or a folder that holds one under its published name.
-        show_progress: show a bar while downloading.
+        file: File that is wanted.
+        path: A file, or a folder that holds one under its published name.
+        show_progress: Whether to show a bar while downloading.
 
     Raises:
-        WeightsError: it is nowhere and cannot be downloaded, or what was found has another checksum.
+        WeightsError: The file is nowhere and cannot be downloaded, or what was found has another checksum.
     """
     if path is not None:
-        return _given(file, Path(path).expanduser())
+        return _check_given(file, Path(path).expanduser())
     own = cache.root() / "weights"
     for place in _places(own):
         for name in (file.name, *file.aliases):
@@ -91,29 +89,36 @@ def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of a PyTorch checkpoint, on the CPU.
 
     Raises:
-        WeightsError: the file is damaged, or holds anything but tensors by name; code in it is never run.
+        WeightsError: The file is damaged, or holds anything but tensors by name; code in it is never run.
     """
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except SafetensorError as error:
         raise WeightsError(f"{path} is not a whole safetensors file ({error}). Get it again.") from error
     if not isinstance(content, dict) or not content:
-        raise WeightsError(f"{path} holds {type(content).__name__}, not tensors by name: save a flat state_dict().")
+        raise WeightsError(f"{path} holds {type(content).__name__}, not tensors by name: save a flat state_dict()")
     for name, value in content.items():
         plain = type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided and not value.is_quantized
         if not isinstance(name, str) or not plain:
             raise WeightsError(
                 f"{path} is refused: {name!r} is {type(value).__name__}, and only a flat dictionary of plain tensors "
-                "is taken. Save the network's state_dict() alone."
+                "is taken. Save only the network's state_dict()."
             )
     return {name: value.detach() for name, value in content.items()}
 
 
-def published(make: Callable[[], Network], file: Published, path: str | Path | None) -> Network:
-    """A network of this kind with its published weights, from ``path`` or as :func:`locate` finds or downloads them.
+def load_published(
+    make: Callable[[], FeatureNetwork], file: PublishedWeights, path: str | Path | None
+) -> FeatureNetwork:
+    """A network with its published weights, from ``path`` or as :func:`locate` finds or downloads them.
+
+    Args:
+        make: Function that builds the network.
+        file: File of the weights.
+        path: A file, or a folder that holds one under its published name.
 
     Raises:
-        WeightsError: the file is nowhere, damaged, not plain tensors, or another network's.
+        WeightsError: The file is nowhere, damaged, not plain tensors, or another network's.
     """
     found = locate(file, path)
     with torch.device("meta"):
@@ -128,13 +133,13 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: str, expecte
     Counters of batches (``num_batches_tracked``), which evaluation never reads, may be there or not.
 
     Args:
-        network: its state dictionary says which names and shapes are needed.
-        tensors: the weights; tensors beyond those needed are refused.
-        source: the file they came from, for messages.
-        expected: the file that should have been given, for messages.
+        network: Network whose state dictionary says which names and shapes are needed.
+        tensors: The weights; tensors beyond those needed are refused.
+        source: File that they came from, for messages.
+        expected: File that should have been given, for messages.
 
     Raises:
-        WeightsError: names or shapes differ, or a weight is not a finite floating-point number.
+        WeightsError: Names or shapes differ, or a weight is not a finite floating-point number.
     """
     needed = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
@@ -144,16 +149,16 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: str, expecte
         "of another shape": [n for n in needed if n in found and tuple(found[n].shape) != needed[n]],
     }
     if any(differences.values()):
-        what = "; ".join(f"{kind}: {_some(names)}" for kind, names in differences.items() if names)
+        what = "; ".join(f"{kind}: {_list_some(names)}" for kind, names in differences.items() if names)
         raise WeightsError(f"{source} does not hold the weights of {expected} ({what}). Give the file {expected}.")
     bad = [name for name, value in found.items() if not value.is_floating_point() or not value.isfinite().all()]
     if bad:
-        raise WeightsError(f"{source} is damaged: not finite numbers in {_some(bad)}. Get {expected} again.")
+        raise WeightsError(f"{source} is damaged: not finite numbers in {_list_some(bad)}. Get {expected} again.")
     network.load_state_dict({name: value.to(torch.float32) for name, value in found.items()}, assign=True)
 
 
 def weights_hash(tensors: Mapping[str, Tensor]) -> str:
-    """The first 12 digits of the SHA-256 over names, types, shapes and values: the same whatever file held them."""
+    """The first 12 digits of the SHA-256 of names, types, shapes and values: the same whatever file held them."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
@@ -162,7 +167,7 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _given(file: Published, path: Path) -> Path:
+def _check_given(file: PublishedWeights, path: Path) -> Path:
     if path.is_dir():
         path = path / file.name
     if not path.is_file():
@@ -179,7 +184,7 @@ def _places(own: Path) -> Iterator[Path]:
     yield Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _check(file: Published, path: Path, advice: str) -> None:
+def _check(file: PublishedWeights, path: Path, advice: str) -> None:
     with path.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(file.sha256):
@@ -189,27 +194,27 @@ def _check(file: Published, path: Path, advice: str) -> None:
         )
 
 
-def _unpickled(path: Path) -> object:
-    """The content of a PyTorch checkpoint, by the reader that builds tensors and plain containers and nothing else."""
+def _unpickle(path: Path) -> object:
+    """The content of a PyTorch checkpoint, by the reader that builds nothing but tensors and plain containers."""
     try:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is refused: it holds more than tensors ({_brief(error)}), and reading it would run "
+            f"{path} is refused: it holds more than tensors ({_first_line(error)}), and reading it would run "
             "code from the file. Give a file with a plain state_dict(), or a .safetensors file."
         ) from error
     except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"{path} cannot be read as a PyTorch file of tensors ({_brief(error)}). TorchScript archives are not "
+            f"{path} cannot be read as a PyTorch file of tensors ({_first_line(error)}). TorchScript archives are not "
             "taken; otherwise the file is damaged: get it again."
         ) from error
     return content
 
 
-def _brief(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _some(names: list[str]) -> str:
+def _list_some(names: list[str]) -> str:
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + rest

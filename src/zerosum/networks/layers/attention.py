@@ -8,19 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Layer = Callable[[nn.Module], nn.Module]
+from zerosum.networks.common import Init, Wrap, keep
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """softmax(q k^T) v over positions, without the 1/sqrt(d) of transformers: Eq. 1-2, Zhang et al. 2019.
 
     Args:
-        queries: (B, C, N).
-        keys: (B, C, M).
-        values: (B, C', M).
+        queries: Queries q, (B, C, N).
+        keys: Keys k, (B, C, M).
+        values: Values v, (B, C', M).
 
     Returns:
-        (B, C', N).
+        Mixed values, (B, C', N).
     """
     q, k, v = (x.transpose(1, 2)[:, None] for x in (queries, keys, values))
     out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
@@ -33,18 +33,16 @@ class SelfAttention(nn.Module):
     As in the authors' code: theta and phi have C/8 channels, g has C/2, keys and values are max-pooled to a quarter of
     the positions, no layer has a bias. (The paper's text has values of C channels and no pooling.)
 
-    Shapes: (B, C, H, W), kept; H and W even. Second derivatives (gradient penalties) are had on a CPU; the fused
+    Shapes: (B, C, H, W), kept; H and W even. There are second derivatives (gradient penalties) on a CPU; the fused
     kernels that torch takes on a GPU have none.
 
     Args:
         channels: C, a multiple of 8.
-        wrap: applied to each 1x1 convolution (``spectral_norm``).
-        init: sets the weights of one layer.
+        wrap: Applied to each 1x1 convolution (``spectral_norm``).
+        init: Function that sets the weights of one layer; ``None`` for torch's own weights.
     """
 
-    def __init__(
-        self, channels: int, wrap: Layer | None = None, init: Callable[[nn.Module, float], None] | None = None
-    ) -> None:
+    def __init__(self, channels: int, wrap: Wrap = keep, init: Init | None = None) -> None:
         super().__init__()
         if channels < 8 or channels % 8:
             raise ValueError(f"channels={channels}: attention needs a multiple of 8 (widen the network)")
@@ -53,14 +51,14 @@ class SelfAttention(nn.Module):
             layer = nn.Conv2d(inputs, outputs, 1, bias=False)
             if init is not None:
                 init(layer, 1.0)
-            return layer if wrap is None else wrap(layer)
+            return wrap(layer)
 
         self.theta, self.phi = conv(channels, channels // 8), conv(channels, channels // 8)
         self.g, self.o = conv(channels, channels // 2), conv(channels // 2, channels)
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix positions that look alike."""
+        """(B, C, H, W), kept: each position with what it attends to added."""
         queries = self.theta(x).flatten(2)
         keys, values = (F.max_pool2d(layer(x), 2).flatten(2) for layer in (self.phi, self.g))
         mixed = attention(queries, keys, values).reshape(x.shape[0], -1, *x.shape[2:])
@@ -74,12 +72,12 @@ def attend_at(
     """What follows each block: attention after the first one whose output has a size asked for, else nothing.
 
     Args:
-        sizes: pixels a side at which to attend.
-        outputs: (pixels a side, channels) after each block.
-        build: channels -> attention.
+        sizes: Pixels a side at which to attend.
+        outputs: Pairs (pixels a side, channels), after each block.
+        build: Function from a number of channels to attention.
 
     Raises:
-        ValueError: no block has an output of that size; names those there are.
+        ValueError: No block has an output of that size, and the message names those there are; or the size is odd.
     """
     known = [size for size, _ in outputs]
     for size in sizes:

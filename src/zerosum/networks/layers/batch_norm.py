@@ -10,9 +10,11 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.precision import wide
+
 
 def mean_over_ranks(x: Tensor) -> Tensor:
-    """The mean of a tensor over all ranks, on each of them; differentiable any number of times. Alone: ``x`` itself.
+    """The mean of a tensor over all ranks, on each of them; differentiable any number of times. Of one rank: ``x``.
 
     Its derivative is itself: what rank s contributes to everyone's mean is felt by the losses of all ranks, so the
     incoming gradients are averaged over the ranks too. (Gradients then are those of the sum of the ranks' losses.)
@@ -51,11 +53,11 @@ class BatchNorm(nn.Module):
     as ``nn.BatchNorm1d`` and ``nn.BatchNorm2d``.
 
     Args:
-        features: channels.
-        eps: added to the variance.
-        momentum: of the running averages.
-        affine: have weight and bias? Without, they are 1 and 0 (conditional normalisation brings its own).
-        across_ranks: take the statistics over the batches of all ranks, which must be of equal size.
+        features: Number of channels.
+        eps: Number that is added to the variance.
+        momentum: Step of the running averages towards each batch.
+        affine: Whether there are weight and bias. Without, they are 1 and 0 (conditional normalisation brings its own).
+        across_ranks: Whether the statistics are those of the batches of all ranks, which must be of equal size.
     """
 
     running_mean: Tensor
@@ -83,7 +85,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel."""
+        """(B, C, H, W) or (B, C), kept, with each channel normalised."""
         if self.training and self.across_ranks and _world() > 1:
             return self._joined(x)
         return F.batch_norm(
@@ -91,12 +93,12 @@ class BatchNorm(nn.Module):
         )
 
     def _joined(self, x: Tensor) -> Tensor:
-        """With statistics over all ranks; the sums are in float32 whatever the precision of ``x``."""
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        """The same with statistics over all ranks; the sums are in float32 whatever the precision of ``x``."""
+        h = wide(x)
         axes = [0, *range(2, x.dim())]
         # Around the running mean, which all ranks share, so that E[x^2] - E[x]^2 does not cancel.
         shift = self.running_mean.clone().view(-1, *[1] * (x.dim() - 2))
-        moments = mean_over_ranks(torch.stack([(wide - shift).mean(axes), (wide - shift).square().mean(axes)]))
+        moments = mean_over_ranks(torch.stack([(h - shift).mean(axes), (h - shift).square().mean(axes)]))
         offset, var = moments[0], (moments[1] - moments[0].square()).clamp_min(0)
         count = x.numel() // x.shape[1] * _world()
         with torch.no_grad():
@@ -104,7 +106,7 @@ class BatchNorm(nn.Module):
             self.running_mean.lerp_(mean.detach().to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_((var * (count / (count - 1))).detach().to(self.running_var.dtype), self.momentum)
         spread = [1, -1, *[1] * (x.dim() - 2)]
-        y = (wide - shift - offset.view(spread)) * torch.rsqrt(var + self.eps).view(spread)
+        y = (h - shift - offset.view(spread)) * torch.rsqrt(var + self.eps).view(spread)
         if self.weight is not None and self.bias is not None:
             y = y * self.weight.view(spread) + self.bias.view(spread)
         return y.to(x.dtype)
@@ -118,11 +120,11 @@ def standing_statistics(net: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -
     are; ``net`` ends in the mode that it was in.
 
     Args:
-        net: a network with batch normalisation.
-        batches: what it is called with, of equal size.
+        net: Network with batch normalisation.
+        batches: Arguments with which it is called, all batches of equal size.
 
     Raises:
-        ValueError: it has no batch normalisation, or there are no batches.
+        ValueError: It has no batch normalisation, or there are no batches.
     """
     norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
     if not norms:

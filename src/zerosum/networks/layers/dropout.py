@@ -13,7 +13,7 @@ class Dropout(nn.Module):
     This one goes by index, so that a compiled step and an uncompiled one drop the same units from the same seed.
 
     Args:
-        rate: how likely a unit is dropped, in [0, 1).
+        rate: Probability that a unit is dropped, in [0, 1).
     """
 
     def __init__(self, rate: float) -> None:
@@ -23,7 +23,7 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop units of a tensor of any shape."""
+        """A tensor of any shape, with some of its units dropped."""
         if not self.training or self.rate == 0:
             return x
         kept = torch.rand(x.shape, device=x.device) >= self.rate

@@ -12,6 +12,10 @@ class LayerNorm(nn.Module):
 
     y[b, c, h, w] = weight[c] (x[b, c, h, w] - mean_b) / sqrt(var_b + eps) + bias[c], where mean_b and the biased
     variance var_b are over all of sample b. Shapes: (B, C, H, W) or (B, C), kept.
+
+    Args:
+        features: Number of channels, C.
+        eps: Number that is added to the variance.
     """
 
     def __init__(self, features: int, eps: float = 1e-5) -> None:
@@ -23,5 +27,5 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each sample."""
+        """(B, C, H, W) or (B, C), kept, with each sample normalised."""
         return F.group_norm(x, 1, self.weight, self.bias, self.eps)

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 class Maxout(nn.Module):
     """Section 2, Goodfellow et al. 2013 (arXiv:1302.4389): h_i(x) = max_j (x W_ij + b_ij).
 
-    Shapes: (B, inputs) -> (B, outputs), the largest of ``pieces`` affine functions for each output.
+    Args:
+        inputs: Features of x.
+        outputs: Features of h.
+        pieces: Affine functions for each output, of which it is the largest.
     """
 
     def __init__(self, inputs: int, outputs: int, pieces: int = 5) -> None:
@@ -19,6 +22,6 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(inputs, outputs * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The largest piece of each output."""
+        """(B, inputs) -> (B, outputs)."""
         h: Tensor = self.linear(x)
         return h.reshape(h.shape[0], -1, self.pieces).amax(2)

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp
 from torch.utils import _pytree as pytree
 
+from zerosum.core.optim import Tensors
 from zerosum.networks.layers.dropout import Dropout
 
-Run = Callable[[nn.Module], Callable[..., Tensor]]  # a block -> how to call it
-Tensors = dict[str, Tensor]
+Caller = Callable[[nn.Module], Callable[..., Tensor]]  # a block -> how to call it
 
 
 def directly(block: nn.Module) -> Callable[..., Tensor]:
@@ -30,7 +30,7 @@ def directly(block: nn.Module) -> Callable[..., Tensor]:
 
 
 def recomputed(block: nn.Module) -> Callable[..., Tensor]:
-    """The block, keeping its inputs alone; what it computes is computed again in the backward pass.
+    """The block, of which only the inputs are kept; what it computes is computed again in the backward pass.
 
     Section 4, Chen et al. 2016 (arXiv:1604.06174). Same values, same derivatives of every order, and running
     statistics are updated once. The block must stay where it is as a module of its network: names of weights do not
@@ -40,11 +40,11 @@ def recomputed(block: nn.Module) -> Callable[..., Tensor]:
     graph, autograd keeps what was computed again for the next derivative: the same numbers, but no memory is saved.
 
     Args:
-        block: tensors -> one tensor. It must draw no random numbers, which would not be the same the second time. One
-            without weights has nothing worth it, and is returned as it is.
+        block: Module from tensors to one tensor. It must draw no random numbers, which would not be the same the second
+            time. One without weights has nothing worth it, and is returned as it is.
 
     Raises:
-        ValueError: it has dropout.
+        ValueError: The block has dropout.
     """
     for name, module in block.named_modules():
         if _drops(module):
@@ -56,7 +56,7 @@ def recomputed(block: nn.Module) -> Callable[..., Tensor]:
 
 
 class _Recomputed:
-    """See :func:`recomputed`; no module itself."""
+    """See :func:`recomputed`. It is not a module itself."""
 
     def __init__(self, block: nn.Module) -> None:
         self.block = block
@@ -98,7 +98,7 @@ def _written(block: nn.Module) -> tuple[str, ...]:
 
 
 class _Constant:
-    """A block as the compiler may take it: equal to itself alone."""
+    """A block as the compiler may take it: equal only to itself."""
 
     def __init__(self, block: nn.Module) -> None:
         self.block = block
@@ -137,7 +137,7 @@ def _traced_by_autograd() -> Callable[..., tuple[Tensor, Tensors]]:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a block: all of it but tensors."""
+    """One call of a block, but for the tensors."""
 
     block: nn.Module
     inputs: int
@@ -181,7 +181,7 @@ class _Recompute(torch.autograd.Function):
 
 
 def _pull(function: Callable[..., Tensor], at: Sequence[Tensor], grad: Tensor) -> Sequence[Tensor]:
-    """The derivative of ``function`` at a point, applied backwards to ``grad``."""
+    """``grad`` pulled back through ``function`` at a point."""
     if torch.is_grad_enabled():  # someone will differentiate it
         pull: Sequence[Tensor] = vjp(function, *at)[1](grad)
         return pull

@@ -1,4 +1,4 @@
-"""Doubling and halving of images, alone and joined with the 3x3 convolution beside it."""
+"""Doubling and halving of images, by itself and joined with the 3x3 convolution beside it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     beforehand, which makes a transposed convolution of 4x4 kernel and stride 2.
 
     Args:
-        x: (B, C, H, W).
-        weight: (C', C, 3, 3).
-        bias: (C',) or ``None``.
+        x: Images, (B, C, H, W).
+        weight: Kernels, (C', C, 3, 3).
+        bias: Biases, (C',), or ``None``.
 
     Returns:
-        (B, C', 2H, 2W).
+        Images, (B, C', 2H, 2W).
     """
     last = weight.is_contiguous(memory_format=torch.channels_last)  # the output is laid out as the kernel
     form = torch.channels_last if last else torch.contiguous_format
@@ -47,12 +47,12 @@ def conv_halved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     The mean of four shifted 3x3 windows is one 4x4 window: a convolution of stride 2.
 
     Args:
-        x: (B, C, 2H, 2W).
-        weight: (C', C, 3, 3).
-        bias: (C',) or ``None``.
+        x: Images, (B, C, 2H, 2W).
+        weight: Kernels, (C', C, 3, 3).
+        bias: Biases, (C',), or ``None``.
 
     Returns:
-        (B, C', H, W).
+        Images, (B, C', H, W).
     """
     return F.conv2d(x, _spread(weight) / 4, bias, stride=2, padding=1)
 
@@ -64,7 +64,7 @@ def _spread(weight: Tensor) -> Tensor:
 
 
 class UpConv(nn.Conv2d):
-    """Nearest-neighbour upsampling, then a 3x3 convolution: the weights of the convolution, less work."""
+    """Nearest-neighbour upsampling, then a 3x3 convolution, in one: the same weights, less work."""
 
     operation = staticmethod(upsampled_conv)
 
@@ -77,7 +77,7 @@ class UpConv(nn.Conv2d):
 
 
 class DownConv(nn.Conv2d):
-    """A 3x3 convolution, then the mean of 2x2 squares: the weights of the convolution, less work."""
+    """A 3x3 convolution, then the mean of 2x2 squares, in one: the same weights, less work."""
 
     operation = staticmethod(conv_halved)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zerosum.precision import wide
+
 
 class VirtualBatchNorm(nn.Module):
     """Section 3.5, Salimans et al. 2016 (arXiv:1606.03498): y_i = weight (x_i - mean_i) / sqrt(var_i + eps) + bias.
@@ -18,9 +20,9 @@ class VirtualBatchNorm(nn.Module):
     map has its own.
 
     Args:
-        features: channels.
-        reference: R.
-        eps: added to the variance.
+        features: Number of channels.
+        reference: Samples in the reference batch, R.
+        eps: Number that is added to the variance.
     """
 
     def __init__(self, features: int, reference: int, eps: float = 1e-5) -> None:
@@ -35,16 +37,16 @@ class VirtualBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the reference, and each other row by it."""
+        """(R + B, C, H, W) or (R + B, C), kept: the reference normalised, and each other row by it."""
         if len(x) <= self.reference:
             raise ValueError(
                 f"{len(x)} rows, of which the first {self.reference} are the reference batch: put it before the "
                 "samples (`Referenced` does)"
             )
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # as F.batch_norm under autocast
+        h = wide(x)  # as F.batch_norm under autocast
         places = list(range(2, x.dim()))
-        means = _mean(wide, places)
-        variances = _mean((wide - means).square(), places)
+        means = _mean(h, places)
+        variances = _mean((h - means).square(), places)
         head, tail = means[: self.reference], means[self.reference :]
         centre = head.mean(0, keepdim=True)
         spread = variances[: self.reference].mean(0, keepdim=True) + (head - centre).square().mean(0, keepdim=True)
@@ -59,7 +61,7 @@ class VirtualBatchNorm(nn.Module):
             ]
         )
         channels = [1, -1, *[1] * len(places)]
-        y = (wide - mean) * torch.rsqrt(variance + self.eps) * self.weight.view(channels) + self.bias.view(channels)
+        y = (h - mean) * torch.rsqrt(variance + self.eps) * self.weight.view(channels) + self.bias.view(channels)
         return y.to(x.dtype)
 
 
@@ -73,8 +75,8 @@ class Referenced(nn.Module):
     The reference latents are a buffer: fixed when it is built, and saved with it.
 
     Args:
-        net: latents (R + B, latent) -> samples, with :class:`VirtualBatchNorm` layers of ``reference`` R.
-        latents: the reference, (R, latent).
+        net: Network from latents (R + B, latent) to samples, with :class:`VirtualBatchNorm` layers of ``reference`` R.
+        latents: Latents of the reference, (R, latent).
     """
 
     latents: Tensor
@@ -91,6 +93,6 @@ class Referenced(nn.Module):
         self.register_buffer("latents", latents.detach().clone())
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, latent) -> samples (B, ...), each a function of its latent alone."""
+        """(B, latent) -> samples (B, ...), each a function of its own latent only."""
         out: Tensor = self.net(torch.cat([self.latents.to(z.dtype), z]))
         return out[len(self.latents) :]

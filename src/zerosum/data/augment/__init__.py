@@ -1,0 +1,1 @@
+"""What is done to samples, real and generated alike, before the critic sees them."""

@@ -1,0 +1,1 @@
+"""The measures: one module each, which ends in its entry, ``MEASURE``."""

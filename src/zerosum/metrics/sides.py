@@ -1,0 +1,176 @@
+"""One side of a comparison: a set of images, and what an extractor sees in it, in one pass when first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zerosum.metrics import sampling
+from zerosum.metrics.features.base import Extractor, Features
+from zerosum.metrics.features.cache import cached_features
+from zerosum.metrics.images import ImageSet, PointSet, SampleSet
+from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream
+
+BATCH = sampling.BATCH
+PIECE = 10_000  # cached features that are read at a time
+
+
+class Observed(NamedTuple):
+    """What an extractor saw in a set of images; what nobody reads is not kept.
+
+    Attributes:
+        moments: Count, mean and scatter of the feature vectors.
+        vectors: Feature vectors (N, D), float32, or ``None``.
+        logits: Logits (N, K), float32, or ``None``.
+    """
+
+    moments: FeatureStatistics
+    vectors: Tensor | None
+    logits: Tensor | None
+
+
+@torch.no_grad()
+def see(
+    images: ImageSet,
+    extractor: Extractor,
+    *,
+    reads: frozenset[str] = frozenset(),
+    batch: int = BATCH,
+    progress: sampling.Progress | None = None,
+    cached: bool | None = None,
+) -> Observed:
+    """Features of all images, in one pass. What is not in ``reads`` is not kept, and then memory does not grow with N.
+
+    Args:
+        images: Images to be seen.
+        extractor: What looks at them.
+        reads: What is kept beside the moments, of ``"vectors"`` and ``"logits"``.
+        batch: Images at a time.
+        progress: Called with (done, total) images.
+        cached: Whether features are kept in zerosum's cache folder, so that images pass the network once; ``None``:
+            those of real images and of files are.
+
+    Raises:
+        ValueError: The extractor does not take these images, features are not finite, or logits are asked of an
+            extractor that is not a classifier.
+    """
+    batches = _report_batches(images, batch, progress)
+    keep = images.kind != "generated" if cached is None else cached
+    found = _read_cached(images, extractor, batches) if keep else map(extractor, batches)
+    moments: StatisticsStream | None = None
+    vectors: list[Tensor] = []
+    logits: list[Tensor] = []
+    for part in found:
+        moments = moments or StatisticsStream(extractor.dimensions, device=part.vectors.device)
+        moments.add(part.vectors)
+        if "vectors" in reads:
+            vectors.append(part.vectors)
+        if "logits" in reads:
+            if part.logits is None:
+                raise ValueError(f"{extractor.name!r} is not a classifier, and this measure needs the verdicts of one")
+            logits.append(part.logits)
+    assert moments is not None  # a set holds at least two images
+    return Observed(
+        moments.statistics(), torch.cat(vectors) if vectors else None, torch.cat(logits) if logits else None
+    )
+
+
+def _report_batches(images: ImageSet, batch: int, progress: sampling.Progress | None) -> Iterator[Tensor]:
+    done = 0
+    for pixels in images.batches(batch):
+        yield pixels
+        done += len(pixels)
+        if progress is not None:
+            progress(done, images.count)
+
+
+def _read_cached(images: ImageSet, extractor: Extractor, batches: Iterator[Tensor]) -> Iterator[Features]:
+    found = cached_features(extractor, batches, fingerprint=images.fingerprint, which=f"all {images.count}")
+    for start in range(0, images.count, PIECE):
+        rows = slice(start, start + PIECE)
+        yield Features(found.vectors[rows], None if found.logits is None else found.logits[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A set of samples, and what an extractor sees in it.
+
+    Attributes:
+        samples: The set.
+        extractor: What looks at it; ``None`` where nothing does.
+        reads: What will be asked for, of ``"vectors"`` and ``"logits"``; the one pass keeps no more.
+        batch: Images at a time.
+        progress: Called with (done, total) images during the pass.
+    """
+
+    samples: SampleSet
+    extractor: Extractor | None = None
+    reads: frozenset[str] = frozenset()
+    batch: int = BATCH
+    progress: sampling.Progress | None = field(default=None, repr=False)
+
+    @property
+    def images(self) -> ImageSet:
+        """The samples, which are images.
+
+        Raises:
+            ValueError: They are points.
+        """
+        if not isinstance(self.samples, ImageSet):
+            raise ValueError(f"{self.samples.name} has points, and this measure looks at images")
+        return self.samples
+
+    @property
+    def points(self) -> PointSet:
+        """The samples, which are points.
+
+        Raises:
+            ValueError: They are images.
+        """
+        if not isinstance(self.samples, PointSet):
+            raise ValueError(f"{self.samples.name} has images, and this measure looks at points")
+        return self.samples
+
+    @property
+    def looks(self) -> Extractor:
+        """The extractor of a side that has one."""
+        assert self.extractor is not None, "a measure reads features that it did not name"
+        return self.extractor
+
+    @cached_property
+    def observed(self) -> Observed:
+        """What the extractor saw in the one pass."""
+        return see(self.images, self.looks, reads=self.reads, batch=self.batch, progress=self.progress)
+
+    @property
+    def moments(self) -> FeatureStatistics:
+        """Count, mean and scatter of the features."""
+        return self.observed.moments
+
+    @property
+    def vectors(self) -> Tensor:
+        """Features (N, D)."""
+        assert self.observed.vectors is not None, "a measure reads vectors that it did not name"
+        return self.observed.vectors
+
+    @property
+    def logits(self) -> Tensor:
+        """Logits (N, K)."""
+        assert self.observed.logits is not None, "a measure reads logits that it did not name"
+        return self.observed.logits
+
+    @property
+    def labels(self) -> Tensor:
+        """Classes (N,).
+
+        Raises:
+            ValueError: The images have none.
+        """
+        if self.images.labels is None:
+            raise ValueError(f"{self.images.name} has no labels, and this measure needs them")
+        return self.images.labels

@@ -1,0 +1,196 @@
+"""What a run leaves in its folder while it trains: rows of its log, pictures, checkpoints and scores."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import NamedTuple
+
+from zerosum import __version__
+from zerosum.core import checkpoint
+from zerosum.core.game import State
+from zerosum.errors import CheckpointError, UsageError
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
+from zerosum.metrics.registry import direction_of
+from zerosum.metrics.score import Score
+from zerosum.runs import scoring
+from zerosum.runs.log import Display, Logger
+from zerosum.runs.phases import game_at, sampler_at
+from zerosum.runs.pictures import scatter, sheet
+from zerosum.runs.setup import Setup
+from zerosum.runs.watch import Watch
+
+SAVE_SECONDS = 300.0  # longest time between checkpoints
+SHOWN = 64  # images on a contact sheet
+SHOWN_POINTS = 2_000  # points on a scatter plot
+
+
+class Moment(NamedTuple):
+    """Where a run is.
+
+    Attributes:
+        step: Iterations so far.
+        state: Weights and all else that changes.
+        position: Number of the next batch.
+        seconds: Seconds of training so far, without those of pictures and scores.
+    """
+
+    step: int
+    state: State
+    position: int
+    seconds: float
+
+
+class Records:
+    """Writes what a run leaves in its folder. In a run of several processes, only one has records.
+
+    Args:
+        setup: What is trained.
+        folder: Folder of the run.
+        display: Where scores and alarms are shown.
+    """
+
+    def __init__(self, setup: Setup, folder: RunFolder, display: Display) -> None:
+        self.setup, self.folder, self.display = setup, folder, display
+        total = setup.recipe.steps
+        self.sample_every = setup.settings.sample_every or max(1, total // 10)
+        self.save_every = setup.settings.save_every or max(1, total // 10)
+        self.watch = Watch(setup, folder, display)
+        self.logger = Logger(folder.metrics)
+        self.saved_at = 0.0
+
+    def resume_at(self, step: int) -> None:
+        """Forget what was recorded after ``step``, and recall what came before."""
+        self.folder.forget_after(step)
+        self.watch.recall()
+
+    def open(self, now: Moment) -> None:
+        """Open the log, and do what is due before the first iteration."""
+        self.logger.open()
+        if now.step == 0:
+            self.picture(now)
+            if self.setup.settings.eval_start:
+                self.score(now)
+        self.saved_at = time.monotonic()
+
+    def close(self) -> None:
+        """Close the log."""
+        self.logger.close()
+
+    def log(self, step: int, losses: dict[str, float], seconds: float, rate: float) -> None:
+        """Add a row to ``metrics.jsonl``.
+
+        Args:
+            step: Iterations so far.
+            losses: Means of the losses since the last row.
+            seconds: Seconds of training so far.
+            rate: Images per second since the last row.
+        """
+        facts = {
+            "images": self.setup.images(step),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(rate, 1),
+        }
+        self.logger.add_row(step, facts, losses)
+        self.watch.log(step, losses)
+
+    def update(self, now: Moment) -> None:
+        """Do what is due after an iteration."""
+        every = self.setup.settings.eval_every
+        due_score = every > 0 and now.step % every == 0
+        if self.watch.due(now.step):
+            self.look(now)
+        if now.step % self.sample_every == 0:
+            self.picture(now)
+        if due_score or now.step % self.save_every == 0 or time.monotonic() - self.saved_at > SAVE_SECONDS:
+            self.save(now)
+        if due_score:
+            self.score(now)
+
+    def finish(self, now: Moment) -> None:
+        """Do what is due at the end of training, except scoring."""
+        if self.watch.due(now.step):
+            self.look(now)
+        self.save(now)
+        self.picture(now)
+
+    def look(self, now: Moment) -> None:
+        """Look at the singular values of every weight."""
+        self.watch.look(now.step, game_at(self.setup, now.step), now.state)
+
+    def picture(self, now: Moment) -> None:
+        """Draw samples from latents that stay the same throughout the run."""
+        data = self.setup.data
+        path = self.folder.samples / f"step-{now.step:09d}.png"
+        samples = sampler_at(self.setup, now.state, now.step)(0, SHOWN_POINTS if data.is_points else SHOWN)
+        if data.is_points:
+            real, _ = data.batch(0, SHOWN_POINTS, seed=self.setup.settings.seed + 1)
+            scatter(samples, real, path, f"{self.setup.name}, step {now.step:,}")
+        else:
+            sheet(samples, path)
+        self.watch.picture(now.step, samples)
+
+    def save(self, now: Moment) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointError: The weights are not finite (earlier checkpoints are kept), or the disk is full.
+        """
+        check_weights(now.state)
+        meta = {
+            "recipe": self.setup.name,
+            "step": now.step,
+            "position": now.position,
+            "seconds": now.seconds,
+            "zerosum": __version__,
+        }
+        checkpoint.save(self.folder.checkpoint_for(now.step), now.state, meta)
+        self.folder.prune()
+        self.saved_at = time.monotonic()
+
+    def score(self, now: Moment) -> list[Score]:
+        """Score the generator as it is now, and remember whether it is the best so far.
+
+        Raises:
+            UsageError: The samples cannot be scored.
+        """
+        known = [row["score"] for row in Rows(self.folder.scores) if row["step"] == now.step]
+        if known:  # scored before this run was stopped and resumed
+            return [Score.from_json(json.dumps(score)) for score in known]
+        seed = self.setup.settings.seed + 1
+        sampler = sampler_at(self.setup, now.state, now.step).with_seed(seed)
+        try:
+            scores = scoring.score_in_training(sampler, self.setup, now.step, seed)
+        except UsageError as error:
+            raise UsageError(f"step {now.step:,} was saved, but {error}") from error
+        Rows(self.folder.scores).append(*(scoring.row_of(score, now.step, now.seconds) for score in scores))
+        for score in scores:
+            self.logger.add_scalar(f"scores/{score.name}", score.value, now.step)
+        if scores:
+            self.display.say(f"step {now.step:,}: " + "; ".join(f"{s.name} {s.value:.4g}" for s in scores))
+            self.rank(scores[0], now.step)
+            self.watch.add_scores(now.step, [json.loads(score.to_json()) for score in scores])
+        return scores
+
+    def rank(self, score: Score, step: int) -> None:
+        """Mark the checkpoint after ``step`` iterations as the best if ``score`` says so."""
+        path, file = self.folder.checkpoint_for(step), self.folder.best_file
+        if not path.is_dir():
+            return
+        sign = -1 if direction_of(score.name) == "higher" else 1
+        best = json.loads(file.read_text("utf-8"))["value"] if file.exists() else None
+        if best is None or sign * score.value < sign * best:
+            self.folder.mark_best(path, score.name, score.value)
+
+
+def check_weights(state: State) -> None:
+    """Refuse weights that are not finite.
+
+    Raises:
+        CheckpointError: A weight contains NaN or infinity. The message names the first one and its network.
+    """
+    for name, weights in state.weights.items():
+        for key, weight in weights.items():
+            if not bool(weight.isfinite().all()):
+                raise CheckpointError(f"{name}/{key} contains NaN or infinity: not saved, earlier checkpoints are kept")

@@ -53,6 +53,7 @@ results: $(READY)
 	$(RUN) tools/memory_table.py
 	$(RUN) tools/alarm_replay.py
 	$(RUN) tools/singular_values.py
+	$(RUN) tools/random_features.py
 	$(RUN) tools/lab_results.py
 
 $(READY): pyproject.toml constraints.txt

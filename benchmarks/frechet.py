@@ -57,8 +57,8 @@ class Watch:
 def ours(count: int, dimensions: int, watch: Watch, products: str = "float64") -> float:
     import torch
 
-    from zerosum.metrics.frechet import frechet_distance
-    from zerosum.metrics.statistics import FeatureStatistics, StatisticsStream
+    from zerosum.metrics.measures.frechet import frechet_distance
+    from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream
 
     def statistics(side: int) -> FeatureStatistics:
         with watch:

@@ -31,7 +31,7 @@ NAMES = ("precision", "recall", "density", "coverage")
 def zerosum(real: np.ndarray, fake: np.ndarray, k: int, memory_mib: float) -> Four:
     import torch
 
-    from zerosum.metrics.density_coverage import manifold_report
+    from zerosum.metrics.measures.density_coverage import manifold_report
 
     sets = torch.from_numpy(real), torch.from_numpy(fake)
     return manifold_report(*sets, k_pr=k, k_dc=k, memory_mib=memory_mib)

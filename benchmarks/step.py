@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import plain
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.dynamics import alternating
 from zerosum.core.game import start
 from zerosum.data.base import Data
-from zerosum.recipe import Recipe
 from zerosum.runs.settings import Settings, autocast_for, backend_for
+from zerosum.system import Recipe
 
 CHANNELS = 3
 UNUSED = (
@@ -133,14 +133,14 @@ def main() -> None:
     x = torch.rand(asked.batch, CHANNELS, 32, 32, device=device) * 2 - 1
     for case, (name, arguments, by_hand, latent) in CASES.items():
         data = Data("random", (CHANNELS, 32, 32), (), None, "", ())
-        recipe = recipes.find(name)(data, **arguments, batch_size=asked.batch)
+        recipe = registry.find(name)(data, **arguments, batch_size=asked.batch)
         with FlopCounterMode(display=False) as counter:
             by_hand(CHANNELS, device)(x, torch.randn(asked.batch, latent, device=device))
         steps = {"plain PyTorch": by_hand(CHANNELS, device), "zerosum": ours(recipe, chosen, device)}
         show(case, race(steps, x, latent, asked.rounds), counter.get_total_flops(), top, precision, asked.batch)
     mimicry = mimicry_sngan() if device.type == "cpu" else None
     if mimicry is not None:
-        recipe = recipes.find("sngan")(data, batch_size=asked.batch)
+        recipe = registry.find("sngan")(data, batch_size=asked.batch)
         times = race(
             {"torch-mimicry": mimicry, "zerosum": ours(recipe, chosen, device)}, x, 128, max(3, asked.rounds // 2)
         )

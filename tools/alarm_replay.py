@@ -23,9 +23,9 @@ from torch import Tensor
 
 from tables import SCRATCH
 from zerosum.data import load
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.runs import alarm
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
 from zerosum.runs.watch import Reference, variety
 
 SIDE, CELL, MARGIN, TWICE = 8, 34, 2, 2  # of a contact sheet of 64 images, each drawn at twice its size
@@ -55,7 +55,7 @@ def reference(data: str) -> Reference:
 
 def findings(run: RunFolder, record: dict[str, Any]) -> Iterator[alarm.Finding]:
     """All that any rule would have said at any time."""
-    steps, rows, scores = int(record["arguments"]["steps"]), list(rows_of(run.metrics)), list(rows_of(run.scores))
+    steps, rows, scores = int(record["arguments"]["steps"]), list(Rows(run.metrics)), list(Rows(run.scores))
     critics = {key.split("/")[0] for key in rows[0]["losses"]} - {"G"}
     for end in range(1, len(rows) + 1):
         yield from alarm.saturated(rows[:end], critics)
@@ -70,7 +70,7 @@ def findings(run: RunFolder, record: dict[str, Any]) -> Iterator[alarm.Finding]:
 
 def group(run: RunFolder) -> str:
     """How complete the last score found the samples."""
-    counted = [row["score"] for row in rows_of(run.scores) if row["score"]["name"] in ("classes", "modes")]
+    counted = [row["score"] for row in Rows(run.scores) if row["score"]["name"] in ("classes", "modes")]
     if not counted:
         return GROUPS[3]
     found, there = counted[-1]["value"], len(counted[-1]["details"])

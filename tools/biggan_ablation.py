@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tables import Finished, machine, train_all
+from zerosum.conditioning.biggan import biggan_pair
 from zerosum.networks.common import parameter_count
-from zerosum.parts.biggan import networks
 
 STEPS = 300  # generator updates of every row; two critic updates for each
 RATE = "1e-3"  # of both players: class tables begin alike and move by about the rate an update
@@ -52,9 +52,7 @@ class Row(NamedTuple):
     def parameters(self) -> float:
         """Of both networks, in millions, without the shared embedding, as in the paper's table."""
         shared = 128 if self.shared else 0
-        nets = networks(
-            32, 1, 10, latent=LATENT, width=self.width, shared=shared, hierarchical=self.hierarchical
-        ).values()
+        nets = biggan_pair(32, 1, 10, latent=LATENT, width=self.width, shared=shared, hierarchical=self.hierarchical)
         return (sum(map(parameter_count, nets)) - 10 * shared) / 1e6
 
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.metrics.score import Score
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
 
 OUT = Path("runs/demo")
 COMMAND = [
@@ -38,7 +38,7 @@ def main() -> int:
     if code:
         return code
     by_step: dict[int, dict[str, Score]] = {}
-    for row in rows_of(RunFolder(out).scores):
+    for row in Rows(RunFolder(out).scores):
         score = Score.from_json(json.dumps(row["score"]))
         by_step.setdefault(row["step"], {})[score.name] = score
     untrained, trained = by_step[0]["fd_fashion"], by_step[max(by_step)]["fd_fashion"]

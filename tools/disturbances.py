@@ -19,11 +19,10 @@ from scipy import ndimage, stats
 
 from tables import machine
 from zerosum.data import load
-from zerosum.metrics.features.named import named
 from zerosum.metrics.images import ImageSet, of_data
-from zerosum.metrics.measures import Options
+from zerosum.metrics.registry import choose
 from zerosum.metrics.score import Score
-from zerosum.metrics.suite import evaluate_images
+from zerosum.metrics.suite import Judge
 
 Array = npt.NDArray[np.float64]  # (N, H, W, C), 0 .. 255
 Disturb = Callable[[Array, float, np.random.Generator], Array]
@@ -102,12 +101,12 @@ def measure(features: str) -> dict[str, list[tuple[float, Score, Score]]]:
     """(strength, Fréchet distance, Inception Score) at each strength of each disturbance."""
     first, second = load("fashion-mini").split_halves()  # type: ignore[attr-defined]
     real, fake = of_data(first, COUNT), of_data(second, COUNT)
-    extractor = named(features, real.shape)
+    judge = Judge(tuple(choose(["fid", "is"]).values()), real, features)
     found: dict[str, list[tuple[float, Score, Score]]] = {}
     for name, (disturb, strengths) in DISTURBANCES.items():
         for strength in strengths:
             changed = disturbed(fake, disturb, strength)
-            distance, score = evaluate_images(["fid", "is"], real, changed, extractor, Options(SEED))
+            distance, score = judge.scores(lambda _, changed=changed: changed, SEED, count=COUNT)
             found.setdefault(name, []).append((strength, distance, score))
             print(name, strength, distance.short(), score.short(), sep="; ", flush=True)
     return found

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
-from zerosum.metrics.frechet import frechet_distance
-from zerosum.metrics.frechet_infinity import frechet_infinity
-from zerosum.metrics.statistics import FeatureStatistics
+from zerosum.metrics.measures.frechet import frechet_distance
+from zerosum.metrics.measures.frechet_infinity import frechet_infinity
+from zerosum.metrics.shared.statistics import FeatureStatistics
 
 COUNTS = (500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 MEAN, SCALE = 0.05, 1.1

@@ -20,7 +20,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.dynamics import alternating
 from zerosum.core.game import start
 from zerosum.data.base import Data
@@ -103,14 +103,14 @@ class Training:
         torch.manual_seed(0)
         classes = tuple(map(str, range(system.classes)))
         data = Data("random", (3, system.size, system.size), classes, None, "", ())
-        recipe = recipes.find(system.recipe)(data, **system.arguments, batch_size=batch)
+        recipe = registry.find(system.recipe)(data, **system.arguments, batch_size=batch)
         game = replace(recipe.phases[0].game, autocast=autocast)
         self.moves, self.state, self.device = alternating(game), start(game, device), device
         rng = torch.Generator(device).manual_seed(0)
         x = torch.rand(batch, 3, system.size, system.size, device=device, generator=rng) * 2 - 1
         y = torch.randint(system.classes, (batch,), device=device, generator=rng) if classes else None
         self.batch = recipe.draw(x.contiguous(memory_format=torch.channels_last), y, rng)
-        self.updates = [move.steps if isinstance(move.steps, int) else 1 for move in self.moves]
+        self.updates = [move.updates(1) for move in self.moves]
         self.images = batch * max(self.updates)
         self.runs: list[Callable[..., Any]] = [move.run for move in self.moves]
 

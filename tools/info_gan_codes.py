@@ -25,16 +25,16 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from tables import machine
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Nets, State, start
 from zerosum.core.random import generator, seed_for
 from zerosum.core.train import train
 from zerosum.data import load
 from zerosum.metrics.features.shipped import load_classifier
 from zerosum.metrics.images import eight_bit
-from zerosum.recipe import Recipe
 from zerosum.runs.pictures import sheet
 from zerosum.runs.sampler import Sampler
+from zerosum.system import Recipe
 
 NOISE, CODES = 62, 10
 SHOWN, JUDGED, REAL = 12, 2_000, 1_500
@@ -71,8 +71,8 @@ class Study:
 
 
 STUDIES = (
-    Study("fashion-mini", clothes, {"width": 16, "batch_size": 64, "lr_d": 5e-4, "steps": 1_000}),
-    Study("digits", digits, {"width": 16, "batch_size": 64, "lr_d": 5e-4, "steps": 1_500}),
+    Study("fashion-mini", clothes, {"width": 16, "batch_size": 64, "d_lr": 5e-4, "steps": 1_000}),
+    Study("digits", digits, {"width": 16, "batch_size": 64, "d_lr": 5e-4, "steps": 1_500}),
 )
 
 
@@ -145,7 +145,7 @@ def agreement(recipe: Recipe, state: State, data: Any, judge: Judge) -> Agreemen
 def study(what: Study, seed: int) -> Found:
     torch.manual_seed(seed_for(seed, "init"))
     data: Any = load(what.source)
-    recipe = recipes.find("info-gan")(data, noise=NOISE, categories=CODES, **what.arguments)
+    recipe = registry.find("info-gan")(data, noise=NOISE, categories=CODES, **what.arguments)
     judge = what.judge()
     before = agreement(recipe, start(recipe.phases[0].game), data, judge)
     began = time.monotonic()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tables import machine
-from zerosum.theory import lab
-from zerosum.theory.lab.results import paragraphs, records
+from zerosum import lab
+from zerosum.lab.results import paragraphs, records
 
 OUT = Path("results/lab")
 HEAD = """# The lab

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Nets, gradient, start
 from zerosum.data.base import Data
 
@@ -102,12 +102,12 @@ class Case:
     """A system to measure: its game and state, with fake tensors."""
 
     def __init__(self, recipe: str, arguments: Mapping[str, Any], size: int) -> None:
-        known = recipes.arguments(recipe)
+        known = registry.arguments(recipe)
         classes = ("a", "b") if recipe in LABELLED else ()
         data = Data("shapes", (3, size, size), classes, None, "", ())
         self.mode, self.recomputes = FakeTensorMode(), bool(arguments.get(RECOMPUTES))
         with self.mode:
-            self.recipe = recipes.find(recipe)(data, **{k: v for k, v in arguments.items() if k in known})
+            self.recipe = registry.find(recipe)(data, **{k: v for k, v in arguments.items() if k in known})
             self.game = self.recipe.phases[0].game
             self.state = start(self.game)
             self.batch = self._batch(BATCH, size, labelled=bool(classes))
@@ -150,7 +150,7 @@ class Case:
 def row(name: str, size: int, width: str, arguments: Mapping[str, Any]) -> str:
     """A line of the table."""
     recipe = SYSTEMS[name].recipe
-    ways = [False, True] if RECOMPUTES in recipes.arguments(recipe) else [False]
+    ways = [False, True] if RECOMPUTES in registry.arguments(recipe) else [False]
     cases = [Case(recipe, {**arguments, RECOMPUTES: way}, size) for way in ways]
     turns = [(who, dtype) for who in ("D", "G") for dtype in (None, torch.bfloat16)]
     cells = [", ".join(f"{case.kept(*turn) / MIB:.3g}" for case in cases) for turn in turns]

@@ -26,11 +26,11 @@ from typing import Any
 import torch
 
 from tables import SCRATCH, SIDE_BY_SIDE, ended, evaluate, machine, train
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.catalogue import MEASURED, measured
 from zerosum.data import load
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 
 IMAGES = 64_000  # of fashion-mini, seen by each critic
 HELD_OUT = "fashion-mnist"  # its test split
@@ -145,14 +145,14 @@ _writing = threading.Lock()
 
 def arguments(name: str, common: Mapping[str, Any], apart: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a run: the common ones that this recipe has, and its own."""
-    known = recipes.arguments(name)
+    known = registry.arguments(name)
     given = {**{k: v for k, v in common.items() if k in known}, **apart}
     return {k: v for k, v in given.items() if v is not None}
 
 
 def steps(name: str, given: Mapping[str, Any], samples: int) -> int:
     """How many generator updates show the critic so many samples."""
-    known = recipes.arguments(name)
+    known = registry.arguments(name)
 
     def value(key: str, default: int) -> int:
         said = given.get(key, known[key].default if key in known else default)
@@ -202,7 +202,7 @@ def on_images(name: str) -> None:
 
 def told_classes(name: str) -> bool:
     """Is the generator of this recipe told a class?"""
-    drawn = recipes.find(name)(load("fashion-mini")).prior(1, torch.Generator())
+    drawn = registry.find(name)(load("fashion-mini")).prior(1, torch.Generator())
     return isinstance(drawn, tuple) and drawn[1].dim() == 1
 
 
@@ -249,7 +249,7 @@ def points_of(name: str) -> None:
             if not ended(out):
                 subprocess.run(["rm", "-rf", str(out)], check=True)
                 zerosum.train(name, settings, **given, steps=steps(name, given, POINTS))
-            last = {row["score"]["name"]: row["score"]["value"] for row in rows_of(RunFolder(out).scores)}
+            last = {row["score"]["name"]: row["score"]["value"] for row in Rows(RunFolder(out).scores)}
             scores.append(last)
             print(data, seed, last, flush=True)
         found[data] = {
@@ -261,12 +261,12 @@ def points_of(name: str) -> None:
 
 def names() -> list[str]:
     """All that have a row."""
-    return sorted(set(recipes.names()) - NO_SYSTEM, key=lambda name: (name in LAST, name))
+    return sorted(set(registry.names()) - NO_SYSTEM, key=lambda name: (name in LAST, name))
 
 
 def takes_points(name: str) -> bool:
     try:
-        recipes.find(name)(load("ring"))
+        registry.find(name)(load("ring"))
     except ValueError:
         return False
     return True

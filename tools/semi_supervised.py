@@ -28,8 +28,8 @@ from zerosum.core.train import train
 from zerosum.data import load
 from zerosum.data.images import Images
 from zerosum.objectives import semi_supervised
-from zerosum.recipe import Recipe
 from zerosum.recipes import semi_gan
+from zerosum.system import Batch, Recipe
 
 LABELLED = 100
 ARGUMENTS: dict[str, Any] = {"g_width": 16, "d_width": 16, "latent": 50, "lr": 3e-3, "batch_size": 50}
@@ -54,13 +54,13 @@ def halves(source: str, size: int | None) -> tuple[Images, Images]:
 def without_gan(game: Game) -> Game:
     """The critic alone, on the labelled samples of the same batches."""
 
-    def loss(n: Nets, b: semi_gan.SemiBatch, m: Memory) -> Terms:
-        return {"class": semi_supervised.supervised(n.D(b.labelled).logits, b.y)}
+    def loss(n: Nets, b: Batch, m: Memory) -> Terms:
+        return {"class": semi_supervised.supervised(n.D.judge(b.labelled).classes, b.labels)}
 
     return replace(game, players={"D": Player(("D",), loss)})
 
 
-def batches(recipe: Recipe, data: Images, seed: int, stride: int) -> Iterator[semi_gan.SemiBatch]:
+def batches(recipe: Recipe, data: Images, seed: int, stride: int) -> Iterator[Batch]:
     """The batches of a run, or every ``stride``-th: those that its critic sees."""
     k = 0
     while True:
@@ -70,7 +70,7 @@ def batches(recipe: Recipe, data: Images, seed: int, stride: int) -> Iterator[se
         k += stride
 
 
-def trial(game: Game, feed: Iterator[semi_gan.SemiBatch], steps: int, held_out: Images) -> Trial:
+def trial(game: Game, feed: Iterator[Batch], steps: int, held_out: Images) -> Trial:
     begin = time.process_time()
     state = start(game)
     for _, now, _ in train(game, state, feed, steps):
@@ -88,7 +88,7 @@ def error_of(game: Game, state: State, held_out: Images) -> float:
         x, y = part.batch(0, len(part.pixels), seed=0)
         assert y is not None
         with torch.inference_mode():
-            wrong += int((critic(x).logits.argmax(1) != y).sum())
+            wrong += int((critic.judge(x).classes.argmax(1) != y).sum())
     return wrong / len(held_out.pixels)
 
 

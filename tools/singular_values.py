@@ -15,8 +15,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tables import SCRATCH, Finished, machine, train_all
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 
 STEPS = 400
 FASHION = ["--data", "fashion-mini", "--batch-size", "64", "--steps", str(STEPS), "--watch", "1"]
@@ -48,7 +48,7 @@ DCGAN; the first layers thick, deep ones pale.
 
 
 def history(name: str) -> list[dict[str, Any]]:
-    return list(rows_of(RunFolder(SCRATCH / f"singular-{name}").spectra))
+    return list(Rows(RunFolder(SCRATCH / f"singular-{name}").spectra))
 
 
 def growth(rows: list[dict[str, Any]], base: dict[str, Any]) -> tuple[str, float]:
@@ -79,14 +79,14 @@ def draw(path: Path) -> None:
 def line(name: str, run: Finished) -> str:
     layer, times = growth(history(name), history(f"{name.partition('-')[0]}-healthy")[0])
     folder = RunFolder(SCRATCH / f"singular-{name}")
-    alarms = "; ".join(f"{row['name']} (step {row['step']})" for row in rows_of(folder.alarms)) or "none"
+    alarms = "; ".join(f"{row['name']} (step {row['step']})" for row in Rows(folder.alarms)) or "none"
     scores = f"{run.scores['fd_fashion'].value:.2f} | {run.scores['classes'].value:.0f}"
     return f"| {name} | {scores} | {times:.1f} times ({layer}) | {critic_loss(name):.3f} | {alarms} |\n"
 
 
 def critic_loss(name: str) -> float:
     """The mean of its adversarial loss over the rows of the last 100 updates."""
-    rows = [row for row in rows_of(RunFolder(SCRATCH / f"singular-{name}").metrics) if row["step"] > STEPS - 100]
+    rows = [row for row in Rows(RunFolder(SCRATCH / f"singular-{name}").metrics) if row["step"] > STEPS - 100]
     return fmean(loss for row in rows for term, loss in row["losses"].items() if term.startswith("D/"))
 
 

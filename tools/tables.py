@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zerosum.files import Rows
+from zerosum.folder import RunFolder
 from zerosum.metrics.score import Score
-from zerosum.runs.folder import RunFolder
-from zerosum.runs.log import rows_of
 
 SCRATCH = Path("runs/results")
 SIDE_BY_SIDE = 2
@@ -57,7 +57,7 @@ def evaluate(name: str, words: Sequence[str]) -> dict[str, Score]:
 
 def last_scores(out: Path) -> dict[str, Score]:
     """The last score of each name in a run's folder."""
-    scores = (Score.from_json(json.dumps(row["score"])) for row in rows_of(RunFolder(out).scores))
+    scores = (Score.from_json(json.dumps(row["score"])) for row in Rows(RunFolder(out).scores))
     return {score.name: score for score in scores}
 
 

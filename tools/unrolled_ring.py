@@ -20,23 +20,23 @@ import torch
 from torch import Tensor, nn
 
 from tables import machine
-from zerosum import recipe as recipes
+from zerosum import registry
 from zerosum.core.game import Game, Nets, start
 from zerosum.core.random import generator, reseed
 from zerosum.core.train import train
 from zerosum.data import load
 from zerosum.data.points import Points
-from zerosum.metrics.modes import IDEAL_QUALITY, measure_modes
+from zerosum.metrics.measures.modes import IDEAL_QUALITY, measure_modes
 from zerosum.networks import mlp
-from zerosum.recipe import Recipe
+from zerosum.system import Recipe
 
 SCRATCH, RESULT, PICTURE = Path("runs/unrolled"), Path("results/unrolled.md"), Path("results/images/unrolled.png")
 UNROLL, SEEDS, STEPS, EVERY, SHOWN = (0, 1, 5, 10), (0, 1), 4000, 250, 500
-SETTINGS: dict[str, Any] = {"batch_size": 128, "lr": 1e-4, "g_lr": 1e-3, "latent": 256, "beta1": 0.5}
+SETTINGS: dict[str, Any] = {"batch_size": 128, "d_lr": 1e-4, "g_lr": 1e-3, "latent": 256, "beta1": 0.5}
 SAMPLES = 2500
 NOTES = """The networks matter too: with those of the authors' demo (2x128 tanh, gain 1.4), the defaults of the recipe,
 K = 0 does not collapse on this ring. `zerosum train unrolled --unroll 0 --data ring --batch-size 128 --steps 4000`
-(seed 0) ends with 8 modes and 18% of the samples near one, and with `--lr 1e-3 --g-lr 1e-3` with 8 and 83%. ReLU
+(seed 0) ends with 8 modes and 18% of the samples near one, and with `--d-lr 1e-3 --g-lr 1e-3` with 8 and 83%. ReLU
 networks with gain 0.8 and a critic of one layer, sizes often quoted for the paper but not verified, collapse; so they
 are what is shown."""
 
@@ -66,7 +66,7 @@ def relu_networks() -> dict[str, nn.Module]:
 def build(data: Points, unroll: int, seed: int, demo: bool) -> tuple[Recipe, Game]:
     """The recipe with the demo's networks, or with those of ReLU."""
     reseed(seed, "weights", device=torch.device("cpu"))
-    recipe = recipes.find("unrolled")(data, unroll=unroll, **SETTINGS)
+    recipe = registry.find("unrolled")(data, unroll=unroll, **SETTINGS)
     game = recipe.phases[0].game
     return recipe, game if demo else replace(game, nets=relu_networks())
 

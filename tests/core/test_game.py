@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerosum.constraints import clip
 from zerosum.core.game import Game, Nets, Player, apply, field, gradient, play, start
 from zerosum.core.optim import adam, sgd
 from zerosum.core.train import train
@@ -353,7 +354,7 @@ def test_in_either_precision_the_tape_gives_the_gradient_and_imagination_the_upd
         n.note(**{k.replace(".", "_"): w for k, w in ahead.weights.items()})
         return {"w": -ahead(n.G(b.z)).mean()}
 
-    game = gan(nets, critic, generator, autocast=autocast)
+    game = gan(nets, critic, generator, autocast=autocast, project={"D": clip(0.3)})
     state = start(game)
     grads, _, _ = gradient(game, "D", state, b)
     taped, _, _ = gradient(game, "D", state, b, differentiable=False)

@@ -87,7 +87,7 @@ def test_random_features_see_what_was_done_to_colour_images(clothes: Images, col
 def test_each_measure_looks_through_its_own_features(clothes: Images) -> None:
     images = as_images(clothes.pixels[split(1200, 100)[1]])
     both = scored(images, clothes, 100, ("fd_random", "fd_fashion", "ms-ssim"))
-    for name in ("fd_random", "fd_fashion", "ms-ssim"):
+    for name in ("fd_random", "fd_fashion"):
         for score in scored(images, clothes, 100, (name,)).values():
             assert both[score.name] == score
     assert both["fd_random"].protocol["features_hash"] != both["fd_fashion"].protocol["features_hash"]

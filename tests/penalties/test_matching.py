@@ -110,7 +110,7 @@ def path(opt: Optimizer, steps: int) -> np.ndarray:
 
 
 def test_on_x_y_historical_averaging_converges_where_plain_descent_spirals_out() -> None:
-    eta, strength, steps = 0.1, 0.2, 1500
+    eta, strength, steps = 0.2, 0.2, 700
     plain, averaged = path(sgd(eta), steps), path(historical(sgd(eta), strength), steps)
     np.testing.assert_allclose(abs(plain), abs(1 + 0.5j) * (1 + eta**2) ** (np.arange(1, steps + 1) / 2), rtol=1e-4)
     # The field at z is -iz, and the penalty's gradient 2 strength (z - mean).

@@ -100,15 +100,15 @@ def test_a_resumed_run_goes_on_counting_seconds(folder: RunFolder) -> None:
 def test_the_log_is_closed_whatever_happens(
     tmp_path: Path, small: Train, monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | None
 ) -> None:
-    closed = []
-    monkeypatch.setattr(Logger, "close", closed.append)
+    close = Mock()
+    monkeypatch.setattr(Logger, "close", close)
     if error is None:
         small(tmp_path / "run")
     else:
         monkeypatch.setattr(Records, "finish", Mock(side_effect=error))
         with pytest.raises(error):
             small(tmp_path / "run")
-    assert len(closed) == 1
+    close.assert_called_once_with()
     assert (tmp_path / "run" / "report.html").exists()
 
 

@@ -132,13 +132,14 @@ def test_each_system_has_its_share_of_the_time_and_what_it_said_counts(check):
         "bad": script(f"print('{line}'); raise SystemError('why not')"),
         "slow": script(f"print('{line}', flush=True); import time; time.sleep(60)"),
     }
+    times = iter([0.0, 1.0, 2.0, 58.0])
     (good, found, why), (bad, kept, error), (slow, before, late) = check.collect(
-        ["good", "bad", "slow"], commands.get, minutes=0.1
+        ["good", "bad", "slow"], commands.get, 1.0, lambda: next(times)
     )
     assert (good, bad, slow) == ("good", "bad", "slow")
     assert found == kept == before == [check.Measured("a", "eager", 1, 1, 1.0, 0, 1)]
     assert (why, error) == ("", "failed: SystemError: why not")
-    assert late.startswith("stopped: its ")
+    assert late == "stopped: its 2 s were over"
 
 
 def test_when_the_time_is_over_the_rest_is_skipped_and_said(check):

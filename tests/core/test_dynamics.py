@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerosum.core.dynamics import Dynamics, alternating, consensus, extragradient, optimistic, simultaneous
-from zerosum.core.game import Game, Nets, Player, State, field, start
+from zerosum.core.game import Game, Nets, Player, State, apply, field, start
 from zerosum.core.optim import Optimizer, adam, sgd
 from zerosum.core.train import train
 
@@ -208,3 +208,24 @@ def test_extragradient_moves_from_where_it_was_along_the_slope_ahead():
     ahead = 0.5 + ETA  # Adam's first step has length eta
     assert said["y"]["l"].item() == pytest.approx(-(1 - ETA) * ahead)
     assert state.opt["X"]["m"]["at"].item() == pytest.approx(0.1 * ahead)
+
+
+def test_extragradient_keeps_what_layers_recorded_where_it_looked_last():
+    torch.manual_seed(0)
+    nets = {"X": nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))}
+    players = {"x": Player(("X",), lambda n, b, m: {"l": n.X(b).square().mean()})}
+    game, b = Game(nets, {"X": sgd(ETA)}, players), torch.randn(8, 3) + 1
+    begin = start(game)
+    ((run, _),) = extragradient(game)
+    found, _ = run(begin, b)
+    v, _, first = field(game, begin, b)
+    _, _, last = field(game, apply(game, begin, v), b)
+    for name, recorded in last.buffers["X"].items():
+        assert torch.equal(found.buffers["X"][name], recorded)
+    assert not torch.equal(last.buffers["X"]["1.running_mean"], first.buffers["X"]["1.running_mean"])
+
+
+def test_optimistic_steps_are_made_as_those_of_its_base():
+    base = Optimizer(lambda w: {}, lambda g, s, w: ({"a": w["a"] + 1}, s), lambda g, s, w: ({"a": w["a"] + 10}, s))
+    opt, w = optimistic(base), {"a": torch.zeros(())}
+    assert [step({}, opt.init(w), w)[0]["a"].item() for step in (opt.update, opt.fast)] == [2, 20]

@@ -72,6 +72,13 @@ def test_the_first_step_is_that_of_the_base() -> None:
         assert torch.equal(averaged.update(g, averaged.init(w), w)[0]["a"], base.update(g, base.init(w), w)[0]["a"])
 
 
+def test_steps_are_made_as_those_of_the_base() -> None:
+    base = Optimizer(lambda w: {}, lambda g, s, w: ({"a": w["a"] + 1}, s), lambda g, s, w: ({"a": w["a"] + 10}, s))
+    averaged, w = historical(base, STRENGTH), {"a": torch.zeros(())}
+    moved = [step({"a": w["a"]}, averaged.init(w), w)[0]["a"].item() for step in (averaged.update, averaged.fast)]
+    assert moved == [1, 10]
+
+
 def test_the_mean_is_of_the_weights_as_a_projection_left_them() -> None:
     opt = historical(sgd(1.0), 0.5)
     w = {"a": torch.tensor([0.0])}

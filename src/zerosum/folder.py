@@ -21,7 +21,7 @@ from zerosum.files import Rows, lock, read_record, write_json
 if TYPE_CHECKING:
     from zerosum.core.checkpoint import Rename
 
-SCHEMA = 1
+SCHEMA = 2  # 2: recipes of one's own, settings `keep` and `track`
 NEWEST_KEPT = 2  # checkpoints that are kept besides the best
 
 

@@ -33,7 +33,6 @@ def recipe(
     d_lr: float = 2e-4,
     beta1: float = 0.0,
     beta2: float = 0.999,
-    ema: float = 0.9999,
     n_critic: int = 2,
     recompute: bool = False,
     batch_size: int = 2048,
@@ -74,5 +73,5 @@ def recipe(
         batch_size=batch_size,
         steps=steps,
         project={"G": power_iteration(g), "D": power_iteration(d)},
-        average={"G": Average(warmed_up(ema))} if ema else {},
+        average={"G": Average(warmed_up(0.9999))},
     )

@@ -147,7 +147,7 @@ def reopen(
     Raises:
         UsageError: Changes are not allowed. The message lists both values of each.
     """
-    settings = Settings(**record["settings"])
+    settings = earlier.settings_of(record)
     arguments = earlier.arguments_of(record)
     known = asdict(settings)
     changes = earlier.changes_of(str(record["recipe"]), changes)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from zerosum import registry
+from zerosum.runs.settings import Settings
+
+MOVED_ARGUMENTS = frozenset({"ema"})  # arguments of recipes (BigGAN's) that are settings of every run today
 
 
 def arguments_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,9 +20,22 @@ def arguments_of(record: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: The recipe no longer exists, or no longer has one of the arguments.
     """
-    name = str(record["recipe"])
-    defaults = {key: parameter.default for key, parameter in registry.arguments(name).items()}
-    return defaults | registry.current(name, record["arguments"], note=False)
+    name, known = str(record["recipe"]), registry.arguments(str(record["recipe"]))
+    arguments = {key: value for key, value in record["arguments"].items() if key in known or key not in MOVED_ARGUMENTS}
+    defaults = {key: parameter.default for key, parameter in known.items()}
+    return defaults | registry.current(name, arguments, note=False)
+
+
+def settings_of(record: Mapping[str, Any]) -> Settings:
+    """A run's settings. Those that are newer than the run have their defaults.
+
+    Args:
+        record: Contents of ``run.json``.
+    """
+    settings = dict(record["settings"])
+    for name in MOVED_ARGUMENTS & record["arguments"].keys() - registry.arguments(str(record["recipe"])).keys():
+        settings[name] = settings[name] or record["arguments"][name]
+    return Settings(**settings)
 
 
 def changes_of(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -142,8 +142,15 @@ def _maker(sampler: Sampler) -> Maker:
 
 def facts(setup: Setup) -> dict[str, Plain]:
     """What a generator's scores depend on besides its weights."""
-    ema = setup.settings.ema or setup.arguments.get("ema") or 0.0
-    return {"ema": ema, "precision": "bf16" if setup.autocast else "float32"}
+    return {"ema": _decay(setup), "precision": "bf16" if setup.autocast else "float32"}
+
+
+def _decay(setup: Setup) -> float:
+    """Decay of the generator's running average, which is lower at first. 0: there is none."""
+    average = setup.recipe.phases[-1].game.average.get(setup.recipe.generator)
+    if average is None:
+        return 0.0
+    return average.decay(10**9) if callable(average.decay) else average.decay
 
 
 def adapt_sampler(sampler: Sampler, truncation: float | None, standing: int) -> tuple[Sampler, dict[str, Plain]]:

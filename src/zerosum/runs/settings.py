@@ -20,15 +20,17 @@ class Settings:
         size: Side of the images, in pixels. None: the source's own.
         out: Folder of the run, which must not exist yet. None: a new one below runs/.
         seed: Seed of everything random.
-        ema: Decay of a running average of the generator, kept for sampling (lower at first). 0: none.
+        ema: Decay of a running average of the generator, kept for sampling (lower at first). 0: none. None: the
+            recipe's own, which few have.
         precision: Precision of the losses. auto: bf16 where the machine computes in it natively, otherwise float32.
         compile: Whether to compile each update to one graph. auto: on for a GPU, off for a CPU.
         device: Device to train on: auto, cpu, cuda or cuda:N.
         accumulate: Number of parts into which each batch is divided to save memory.
-        minutes: Minutes of training after which the run stops. None: no limit.
+        minutes: Minutes of training after which this call of train or resume ends the run. None: no limit.
         log_every: Iterations between rows of metrics.jsonl. 0: a thousand rows in all.
         sample_every: Iterations between pictures. 0: ten pictures in all.
         save_every: Iterations between checkpoints, which are at most five minutes apart. 0: ten checkpoints in all.
+        keep: Newest checkpoints that are kept, besides the best. 0: all of them.
         eval_every: Iterations between scores. 0: scores at the end only.
         eval_start: Whether to score the untrained generator as well.
         metrics: Names of further scores, separated by commas, such as kid,pr. `zerosum eval --metrics help any` lists
@@ -38,13 +40,14 @@ class Settings:
         eval_count: Number of generated images for these scores. 0: as many as there are real ones, at most 50,000.
         watch: Iterations between looks at the singular values of every weight. 0: a hundred looks in all, at least
             100 iterations apart. -1: no looks and no alarms.
+        track: Service that losses, scores and pictures go to as well: none, trackio or wandb.
     """
 
     data: str = "fashion-mini"
     size: int | None = None
     out: str | None = None
     seed: int = 0
-    ema: float = 0.0
+    ema: float | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     device: str = "auto"
@@ -53,20 +56,22 @@ class Settings:
     log_every: int = 0
     sample_every: int = 0
     save_every: int = 0
+    keep: int = 2
     eval_every: int = 0
     eval_start: bool = False
     metrics: str = ""
     features: str = "auto"
     eval_count: int = 0
     watch: int = 0
+    track: Literal["none", "trackio", "wandb"] = "none"
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "sample_every", "save_every", "eval_every", "eval_count"):
+        for name in ("log_every", "sample_every", "save_every", "keep", "eval_every", "eval_count"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be 0 or more, got {getattr(self, name)}", argument=name)
         if self.watch < -1:
             raise UsageError(f"watch must be -1 (never), 0 or more, got {self.watch}", argument="watch")
-        if not 0 <= self.ema < 1:
+        if self.ema is not None and not 0 <= self.ema < 1:
             raise UsageError(f"ema must be at least 0 and below 1, got {self.ema}", argument="ema")
         if self.accumulate < 1:
             raise UsageError(f"accumulate must be at least 1, got {self.accumulate}", argument="accumulate")
@@ -76,7 +81,7 @@ class Settings:
 
 # Settings that do not change what is learnt: a resumed run may change them.
 SAFE = frozenset({"out", "minutes", "log_every", "sample_every", "save_every", "eval_every", "eval_start"})
-SAFE |= frozenset({"metrics", "features", "eval_count", "watch"})
+SAFE |= frozenset({"metrics", "features", "eval_count", "watch", "keep", "track"})
 
 
 def device_for(settings: Settings) -> torch.device:

@@ -95,7 +95,9 @@ def build(
 
 
 def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dtype | None) -> Phase:
-    average = {recipe.generator: Average(warmed_up(settings.ema))} if settings.ema else phase.game.average
+    average = phase.game.average
+    if settings.ema is not None:
+        average = {recipe.generator: Average(warmed_up(settings.ema))} if settings.ema else {}
     game = replace(phase.game, average=average, autocast=autocast, accumulate=settings.accumulate)
     return replace(phase, game=game)
 

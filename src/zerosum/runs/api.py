@@ -22,7 +22,7 @@ from zerosum.errors import UsageError
 from zerosum.folder import RunFolder
 from zerosum.runs import earlier
 from zerosum.runs.log import display_for
-from zerosum.runs.loop import Outcome, Run, Stop
+from zerosum.runs.loop import Outcome, Stop, Training
 from zerosum.runs.phases import begin, game_at, sampler_at
 from zerosum.runs.sampler import Sampler
 from zerosum.runs.scoring import check
@@ -114,14 +114,14 @@ def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None,
     from zerosum.report.write import write_report
 
     display = display_for(setup.recipe.steps, shown=progress and parallel.rank() == 0)
-    run = Run(setup, folder, display, stop or Stop())
+    training = Training(setup, folder, display, stop or Stop())
     if resumed:
-        run.restore()
+        training.restore()
     if parallel.rank() != 0:
-        return TrainedRun(folder, setup, run.play())
+        return TrainedRun(folder, setup, training.play())
     with folder.locked():
         try:
-            outcome = run.play()
+            outcome = training.play()
         finally:
             write_report(folder)
     return TrainedRun(folder, setup, outcome)

@@ -76,7 +76,7 @@ class Outcome:
     scores: list[Score] = field(default_factory=list)
 
 
-class Run:
+class Training:
     """A run in progress.
 
     Args:

@@ -54,6 +54,8 @@ def wasserstein_line(
 ) -> float:
     """The Wasserstein distance on the line: the integral of |F^-1(t) - G^-1(t)|^order dt, to the power 1 / order.
 
+    That of order 1 is the earth mover's distance; Vallender 1974, "Calculation of the Wasserstein distance".
+
     On a line, and with a convex cost, the plan that keeps the order of the points is optimal.
 
     Args:
@@ -101,7 +103,7 @@ def monotone_plan(x: Array, y: Array, p: Array, q: Array) -> Array:
 
 
 def wasserstein_grid(grid: Array, p: Array, q: Array) -> float:
-    """W1 between masses on one grid: the integral of |F - G|, where F and G are their cumulative sums.
+    """W1 between masses on one grid: the integral of |F - G|, where F and G are their cumulative sums. Vallender 1974.
 
     Args:
         grid: Places in increasing order, (n,).
@@ -120,6 +122,8 @@ def wasserstein_grid(grid: Array, p: Array, q: Array) -> float:
 
 def optimal_plan(cost: Array, p: Array, q: Array) -> TransportPlan:
     """Kantorovich's linear program: the least sum of gamma_ij cost_ij over plans with row sums p and column sums q.
+
+    With distances as costs it is the earth mover's distance, W1. Kantorovich 1942, "On the translocation of masses".
 
     Args:
         cost: Cost of moving one unit of mass from i to j, (n, m), finite.

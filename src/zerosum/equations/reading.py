@@ -1,4 +1,4 @@
-"""Where each published equation is in the code, read from docstrings. Nothing that is read is imported.
+"""Reads from docstrings where each published equation is in the code. Nothing that is read is imported.
 
 A public function or class is listed when the first or second paragraph of its docstring cites a publication, which
 means that it names a year or an arXiv number. A whole file is listed where only its own docstring does.
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-SOURCE = Path(__file__).parent
+SOURCE = Path(__file__).parents[1]
 # What is listed, in this order: parts of the package, and what they contain.
 SECTIONS = {
     "recipes": "Systems",
@@ -73,22 +73,6 @@ def equations() -> tuple[Equation, ...]:
     )
 
 
-def search(words: str) -> list[Equation]:
-    """The equations that contain all the words: in their name first, then in their summary, then anywhere.
-
-    Words are compared without case, and ``-`` and ``_`` count as spaces. A word may be the beginning of a longer one.
-    """
-    wanted = _simplify(words).split()
-
-    def matches(text: str) -> bool:
-        return all(re.search(rf"\b{re.escape(word)}", _simplify(text)) for word in wanted)
-
-    hits: list[Equation] = []
-    for read in (lambda e: e.name, lambda e: f"{e.name} {e.file} {e.summary}", lambda e: f"{e.name} {e.file} {e.text}"):
-        hits += [e for e in equations() if e not in hits and matches(read(e))]
-    return hits
-
-
 def page() -> str:
     """The text of ``docs/EQUATIONS.md``."""
     parts = [HEAD]
@@ -128,13 +112,3 @@ def _summary(text: str) -> str:
         return first
     sentences = re.split(r"(?<=[a-z)\d]\.) (?=[A-Z])", second)
     return " ".join([first, *[x for x in sentences if CITES.search(x)][:1]])
-
-
-def _simplify(text: str) -> str:
-    return re.sub(r"ies\b", "y", re.sub(r"[-_/.]", " ", text.lower()))
-
-
-if __name__ == "__main__":
-    target = SOURCE.parents[1] / "docs" / "EQUATIONS.md"
-    target.write_text(page(), "utf-8")
-    print(f"{len(equations())} entries: {target}")

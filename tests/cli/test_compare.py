@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,47 @@ def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: s
     said = zerosum("compare", *paths)
     assert said.code == 1
     assert message in said.err
+
+
+def test_json_is_one_document_and_nothing_else(zerosum, tmp_path: Path) -> None:
+    a = scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {"seed": 0}), ("fid", 3.0, {"seed": 1}))
+    b = scores_file(tmp_path / "b.jsonl", ("fid", 5.0, {"ema": 0.5}))
+    said = zerosum("compare", a, b, "--json", "--across", "ema", "--out", tmp_path / "x.png")
+    document = json.loads(said.out)
+    assert said.err == ""
+    assert document["metrics"] == ["fid"]
+    assert document["notes"] == ["measured across ema: None and 0.5"]
+    assert [(row["name"], row["fid"], row["fid_n"]) for row in document["rows"]] == [
+        ("a.jsonl", 2, 2),
+        ("b.jsonl", 5, 1),
+    ]
+    assert document["picture"] == str(tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG"), "last values, where there are no curves"
+
+
+def test_json_writes_no_picture_that_nobody_asked_for(zerosum, image_run: Path) -> None:
+    said = zerosum("compare", image_run, image_run, "--json")
+    assert json.loads(said.out)["picture"] is None
+    assert not (image_run.parent / "comparison.png").exists()
+
+
+def test_runs_without_common_scores_are_compared_by_losses(zerosum, image_run: Path, point_run: Path) -> None:
+    said = zerosum("compare", image_run, point_run)
+    assert said.code == 0
+    assert "note: there is no score that all have" in said.out
+    assert "time" in said.out.splitlines()[0]
+    assert zerosum("compare", image_run, point_run, "--metrics", "fd_fashion").code == 1
+
+
+def test_seeds_are_one_row_or_one_each(zerosum, point_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(point_run, tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record["settings"]["seed"] = 5
+    (other / "run.json").write_text(json.dumps(record))
+    said = zerosum("compare", point_run, other)
+    assert "gan (2 seeds)" in said.out
+    assert "(2)" in said.out
+    assert [line.split()[0] for line in zerosum("compare", point_run, other, "--each").out.splitlines()[1:3]] == [
+        "points",
+        "other",
+    ]

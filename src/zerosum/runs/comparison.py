@@ -2,101 +2,206 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import io
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from html import escape
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from zerosum.errors import UsageError
-from zerosum.files import Rows
-from zerosum.folder import RunFolder
 from zerosum.metrics.score import Plain, Score, differences
+from zerosum.runs.contestants import Contestant, Entry, HasPath, entries, read_all
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOSSES_NOTE = (
+    "there is no score that all have ({had}), so these are losses (means over the last tenth of the log) and times; "
+    "losses say little about samples, and those of unlike objectives nothing about each other. "
+    "To score a run: zerosum eval RUN"
+)
+Points = list[tuple[float, float, float]]  # (real images seen, mean, deviation) of a curve
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A run, or a file of scores.
+class Comparison:
+    """Runs side by side. As text it is a table; in a notebook, the table and the curves.
 
     Attributes:
-        name: Name that is shown.
-        rows: (step, seconds, score), in the order in which the scores were measured. In a file of scores, steps are 0.
-        images: Real images per step, for the axis of curves.
+        entries: What the rows are about.
+        names: Names of the scores that are compared, or of losses where no score is shared.
+        scored: Whether the names are those of scores.
+        across: Fields of the protocol that may differ.
+        notes: What is to be known about the numbers.
     """
 
-    name: str
-    rows: tuple[tuple[int, float, Score], ...]
-    images: float = 1.0
-
-    def last(self, name: str) -> list[Score]:
-        """The scores ``name`` of the last step: one for each seed, all measured as the newest one was."""
-        scores = [(step, score) for step, _, score in self.rows if score.name == name]
-        if not scores:
-            return []
-        last_step, newest = scores[-1]
-        alike = [score for step, score in scores if step == last_step and not differences(score, newest)]
-        return list({score.protocol.get("seed"): score for score in alike}.values())
+    entries: tuple[Entry, ...]
+    names: tuple[str, ...]
+    scored: bool
+    across: frozenset[str]
+    notes: tuple[str, ...]
 
     @property
-    def names(self) -> list[str]:
-        """Names of the scores, in the order of their first appearance."""
-        return list(dict.fromkeys(score.name for *_, score in self.rows))
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each row.
+
+        It has the keys ``name``, ``recipe``, ``data``, ``paths``, ``seeds``, ``step`` and ``seconds``, and for each
+        score or loss its mean, under ``NAME_std`` the sample standard deviation (``None`` where there is one value) and
+        under ``NAME_n`` the number of values. The values are those of runs with different seeds, or of a single
+        contestant's samples with different seeds. What a file of scores does not tell is ``None``.
+        """
+        return [self._row(entry) for entry in self.entries]
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        record, log = entry.first.record, entry.first.log
+        row: dict[str, Any] = {
+            "name": entry.name,
+            "recipe": record and record["recipe"],
+            "data": record and record["data"]["name"],
+            "paths": [str(one.path) for one in entry.members],
+            "seeds": [one.seed for one in entry.members] if record else [],
+            "step": entry.first.last_step(self.names[0] if self.scored else None) if record else None,
+            "seconds": statistics.fmean(one.seconds for one in entry.members) if log else None,
+        }
+        for name in self.names:
+            values = self._values(entry, name)
+            row |= {
+                name: statistics.fmean(values),
+                f"{name}_std": statistics.stdev(values) if len(values) > 1 else None,
+                f"{name}_n": len(values),
+            }
+        return row
+
+    def _values(self, entry: Entry, name: str) -> list[float]:
+        return entry.values(name) if self.scored else [one.late_losses()[name] for one in entry.members]
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows as columns of equal length: ``pandas.DataFrame(comparison.columns)``."""
+        rows = self.rows
+        return {key: [row[key] for row in rows] for key in rows[0]}
+
+    def cells(self) -> list[list[str]]:
+        """The table as text, the head first: mean ± standard deviation (number of values)."""
+        extra = [] if self.scored else ["steps", "time"]
+        table = [["", *extra, *self.names]]
+        for row in self.rows:
+            times = [] if self.scored else [f"{row['step']:,}", f"{row['seconds'] or 0:,.1f} s"]
+            table.append([row["name"], *times, *(_cell(row, name) for name in self.names)])
+        return table
+
+    def __str__(self) -> str:
+        cells = self.cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        head, *body = self.cells()
+        rows = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>"]
+        rows += [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in body]
+        notes = "".join(f"<p><small>note: {escape(note)}</small></p>" for note in self.notes)
+        picture = io.BytesIO()
+        self.figure().savefig(picture, format="png")
+        image = base64.b64encode(picture.getvalue()).decode("ascii")
+        return f'<table>{"".join(rows)}</table>{notes}<img alt="curves" src="data:image/png;base64,{image}">'
+
+    @property
+    def curves(self) -> dict[str, dict[str, Points]]:
+        """Points of each entry's curve, (real images seen, mean, deviation), by score or loss and by the entry's name.
+
+        A curve joins only what was measured under one protocol, the same for all entries; where several would do, it
+        is the one with the most points. Names of which no entry has two points are left out.
+        """
+        every = {name: self._curves_of(name) for name in self.names}
+        return {name: lines for name, lines in every.items() if any(len(points) > 1 for points in lines.values())}
+
+    def _curves_of(self, name: str) -> dict[str, Points]:
+        if not self.scored:
+            return {entry.name: _points(entry, [_losses(one, name) for one in entry.members]) for entry in self.entries}
+        members = [one for entry in self.entries for one in entry.members]
+        series = [_series(one, name) for one in members]
+        candidates = [pattern for pattern, _ in series[0]]
+        choices = [[self._alike(pattern, kinds) for kinds in series] for pattern in candidates]
+        best = max(choices, key=lambda found: (all(map(bool, found)), sum(map(len, found))))
+        if not all(map(bool, best)):
+            return {}
+        steps = {id(one): found for one, found in zip(members, best, strict=True)}
+        return {entry.name: _points(entry, [steps[id(one)] for one in entry.members]) for entry in self.entries}
+
+    def _alike(self, pattern: Score, kinds: list[tuple[Score, dict[int, float]]]) -> dict[int, float]:
+        """The longest of a contestant's series that was measured as a pattern was, but for the fields in ``across``."""
+        fit = [steps for score, steps in kinds if not set(differences(pattern, score)) - self.across]
+        return max(fit, key=len, default={})
+
+    def figure(self) -> Figure:
+        """Curves of each score or loss over the real images seen, with a band of one deviation where there are seeds.
+
+        Where no entry has two points, the last values are drawn instead.
+        """
+        from zerosum.runs.comparison_drawing import draw_curves, draw_values
+
+        curves = self.curves
+        return draw_curves(curves) if curves else draw_values(self.rows, self.names)
 
 
-def read(path: str) -> Contestant:
-    """Read a run's folder, or a ``.jsonl`` file of scores that ``zerosum eval`` wrote.
+def compare(
+    *runs: str | PathLike[str] | HasPath,
+    metrics: str | Sequence[str] | None = None,
+    across: str | Sequence[str] = (),
+    each: bool = False,
+) -> Comparison:
+    """Put runs side by side. Those that differ only in their seed are one row, of means and deviations.
+
+    Args:
+        runs: Runs, folders of runs, or ``.jsonl`` files of scores; at least two.
+        metrics: Names of scores, in a list or separated by commas. ``None``: those that all contestants have, or where
+            there are none, losses and times.
+        across: Fields of the protocol that may differ, in a list or separated by commas.
+        each: Whether every run has a row of its own.
 
     Raises:
-        UsageError: The path is neither, or contains no scores.
+        UsageError: There is nothing to compare, or scores were measured under unlike protocols. The message says
+            which.
     """
-    file = Path(path)
-    rows: list[tuple[int, float, Score]]
-    try:
-        if file.suffix == ".jsonl":
-            rows = [(0, 0.0, Score.from_json(json.dumps(row))) for row in Rows(file)]
-            images = 1.0
-        else:
-            folder = RunFolder(file)
-            folder.record()
-            rows = [
-                (int(row["step"]), float(row["seconds"]), Score.from_json(json.dumps(row["score"])))
-                for row in Rows(folder.scores)
-            ]
-            images = _images_per_step(folder)
-    except UsageError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} contains rows that are not scores ({error})") from error
-    if not rows:
-        raise UsageError(f"{path} has no scores yet; to measure some: zerosum eval {path}")
-    return Contestant(file.name or path, tuple(rows), images)
-
-
-def _images_per_step(folder: RunFolder) -> float:
-    logged = [row for row in Rows(folder.metrics) if row.get("step") and row.get("images")]
-    return float(logged[-1]["images"]) / float(logged[-1]["step"]) if logged else 1.0
+    contestants = read_all(runs)
+    allowed = frozenset(_listed(across))
+    wanted = _listed(metrics or ())
+    names = shared_names(contestants, wanted)
+    if names:
+        unlike = check_alike(contestants, names, allowed)
+        notes = [f"measured across {field}: {ours} and {theirs}" for field, (ours, theirs) in unlike.items()]
+    else:
+        names, notes = _shared_losses(contestants)
+        return Comparison(tuple(entries(contestants, (), each=each)), tuple(names), False, allowed, tuple(notes))
+    return Comparison(tuple(entries(contestants, names, each=each)), tuple(names), True, allowed, tuple(notes))
 
 
 def shared_names(contestants: Sequence[Contestant], wanted: Sequence[str] = ()) -> list[str]:
-    """Names of the scores that all contestants have, or those that are ``wanted``.
+    """Names of the scores that all contestants have, or those that are ``wanted``. There may be none.
 
     Raises:
-        UsageError: There are none, or a contestant lacks a score that is wanted.
+        UsageError: A contestant lacks a score that is wanted.
     """
     shared = [name for name in contestants[0].names if all(name in other.names for other in contestants)]
     for name in wanted:
         lacking = [one.name for one in contestants if name not in one.names]
         if lacking:
             known = ", ".join(shared) or "none"
-            raise UsageError(f"there is no score {name!r} of {', '.join(lacking)}; all have: {known}")
-    if not shared:
-        listed = "; ".join(f"{one.name}: {', '.join(one.names)}" for one in contestants)
-        raise UsageError(f"there is no score that all have ({listed}); measure one with zerosum eval")
+            raise UsageError(
+                f"metrics={name}: there is no score {name!r} of {', '.join(lacking)}; all have: {known}",
+                argument="metrics",
+            )
     return list(wanted) or shared
 
 
-def check_alike(contestants: Sequence[Contestant], names: Sequence[str], across: frozenset[str]) -> dict[str, Any]:
+def check_alike(
+    contestants: Sequence[Contestant], names: Sequence[str], across: frozenset[str]
+) -> dict[str, tuple[Plain, Plain]]:
     """Refuse scores of unlike protocols.
 
     Args:
@@ -127,49 +232,53 @@ def check_alike(contestants: Sequence[Contestant], names: Sequence[str], across:
     return allowed
 
 
-def table(contestants: Sequence[Contestant], names: Sequence[str]) -> list[list[str]]:
-    """Rows of text, the head first: mean ± standard deviation where a contestant has several seeds."""
-    rows = [["", *names]]
-    for one in contestants:
-        cells = []
-        for name in names:
-            values = [score.value for score in one.last(name)]
-            spread = f" ± {statistics.stdev(values):.2g} ({len(values)})" if len(values) > 1 else ""
-            cells.append(f"{statistics.fmean(values):.4g}{spread}")
-        rows.append([one.name, *cells])
-    return rows
+def _shared_losses(contestants: Sequence[Contestant]) -> tuple[list[str], list[str]]:
+    """Names of the losses that all contestants have, and why they stand for scores."""
+    had = "; ".join(f"{one.name}: {', '.join(one.names) or 'none'}" for one in contestants)
+    silent = [one.name for one in contestants if not one.log]
+    if silent:
+        raise UsageError(
+            f"there is no score that all have ({had}), and no losses of {', '.join(silent)}; measure one with zerosum "
+            "eval"
+        )
+    losses = [one.late_losses() for one in contestants]
+    return [name for name in losses[0] if all(name in other for other in losses)], [LOSSES_NOTE.format(had=had)]
 
 
-def curves(contestants: Sequence[Contestant], names: Sequence[str]) -> Any:
-    """A figure of each score over the real images seen. ``None``: no run has two points."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    every = {name: [_curve(one, name) for one in contestants] for name in names}
-    charts = {name: lines for name, lines in every.items() if any(len(points) > 1 for points in lines)}
-    if not charts:
-        return None
-    columns = min(3, len(charts))
-    rows = -(-len(charts) // columns)
-    figure = Figure(figsize=(4.5 * columns, 3.5 * rows), dpi=110, layout="tight")
-    panels: Any = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.flat[len(charts) :]:
-        axes.set_axis_off()
-    for axes, (name, lines) in zip(panels.flat, charts.items(), strict=False):
-        for one, points in zip(contestants, lines, strict=True):
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=one.name)
-        if name.startswith(("fid", "fd_")):
-            axes.set_yscale("log")
-        axes.set(title=name, xlabel="real images seen")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.legend(fontsize=8)
-    return figure
+def _listed(names: str | Sequence[str]) -> list[str]:
+    parts = names.split(",") if isinstance(names, str) else names
+    return list(filter(None, map(str.strip, parts)))
 
 
-def _curve(one: Contestant, name: str) -> list[tuple[float, float]]:
-    by_step: dict[int, list[float]] = {}
-    for step, _, score in one.rows:
+def _cell(row: dict[str, Any], name: str) -> str:
+    spread = "" if row[f"{name}_std"] is None else f" ± {row[f'{name}_std']:.2g} ({row[f'{name}_n']})"
+    return f"{row[name]:.4g}{spread}"
+
+
+def _series(one: Contestant, name: str) -> list[tuple[Score, dict[int, float]]]:
+    """Mean of a score by step, for each protocol that it was measured under, each with a pattern; the newest first."""
+    kinds: list[tuple[Score, dict[int, list[float]]]] = []
+    for step, _, score in reversed(one.rows):
         if score.name == name:
-            by_step.setdefault(step, []).append(score.value)
-    return [(step * one.images, statistics.fmean(values)) for step, values in sorted(by_step.items())]
+            values = next((values for pattern, values in kinds if not differences(pattern, score)), None)
+            if values is None:
+                values = {}
+                kinds.append((score, values))
+            values.setdefault(step, []).append(score.value)
+    return [(pattern, {step: statistics.fmean(found) for step, found in values.items()}) for pattern, values in kinds]
+
+
+def _losses(one: Contestant, name: str) -> dict[int, float]:
+    return {int(row["step"]): row["losses"][name] for row in one.log if name in row.get("losses", {})}
+
+
+def _points(entry: Entry, series: Sequence[dict[int, float]]) -> Points:
+    """Mean and deviation at the steps that all members have."""
+    steps = sorted(set.intersection(*map(set, series)))
+    images = entry.first.images
+    points = []
+    for step in steps:
+        values = [found[step] for found in series]
+        if all(map(math.isfinite, values)):
+            points.append((step * images, statistics.fmean(values), statistics.stdev(values) if values[1:] else 0.0))
+    return points

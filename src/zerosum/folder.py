@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from zerosum.core.checkpoint import Rename
 
 SCHEMA = 2  # 2: recipes of one's own, settings `keep` and `track`
-NEWEST_KEPT = 2  # checkpoints that are kept besides the best
 
 
 class RunFolder:
@@ -45,6 +44,7 @@ class RunFolder:
         self.variety = self.path / "variety.jsonl"
         self.alarms = self.path / "alarms.jsonl"
         self.report = self.path / "report.html"
+        self.source = self.path / "source"  # the text of a recipe of one's own
 
     @classmethod
     def create(cls, path: str | None, name: str, data: str) -> RunFolder:
@@ -58,11 +58,7 @@ class RunFolder:
         Raises:
             UsageError: ``path`` exists and is not empty, or cannot be created.
         """
-        if path is None:
-            stem = re.sub(r"[^\w.-]+", "-", f"{name}-{data}").strip("-")
-            number = next(i for i in range(1, 10**6) if not Path("runs", f"{stem}-{i}").exists())
-            path = str(Path("runs", f"{stem}-{number}"))
-        folder = cls(path)
+        folder = cls(path or cls.free_path(name, data))
         if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
             hint = f"; to continue that run: zerosum resume {path}" if folder.record_file.exists() else ""
             raise UsageError(
@@ -75,6 +71,13 @@ class RunFolder:
             raise UsageError(f"out={path}: cannot be created ({error.strerror})", argument="out") from error
         return folder
 
+    @staticmethod
+    def free_path(name: str, data: str) -> str:
+        """The next free path below ``runs/`` for a run of the recipe ``name`` on the source ``data``."""
+        stem = re.sub(r"[^\w.-]+", "-", f"{name}-{data}").strip("-")
+        number = next(i for i in range(1, 10**6) if not Path("runs", f"{stem}-{i}").exists())
+        return str(Path("runs", f"{stem}-{number}"))
+
     def write_record(self, record: dict[str, Any]) -> None:
         """Write ``run.json``."""
         write_json(self.record_file, {"schema": SCHEMA, **record}, indent=2)
@@ -83,14 +86,15 @@ class RunFolder:
         """The contents of ``run.json``.
 
         Raises:
-            UsageError: This is not the folder of a run, or ``run.json`` is damaged or newer than this library.
+            UsageError: This is not the folder of a run.
+            CheckpointError: ``run.json`` is damaged or newer than this library.
         """
         try:
             return read_record(self.record_file, SCHEMA)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError(f"{self.path} is not a run: it has no run.json.{self._nearest()}") from error
         except ValueError as error:
-            raise UsageError(f"{self.record_file} {error}") from error
+            raise CheckpointError(f"{self.record_file} {error}") from error
 
     def _nearest(self) -> str:
         runs = {str(file.parent) for folder in (self.path.parent, Path("runs")) for file in folder.glob("*/run.json")}
@@ -134,10 +138,14 @@ class RunFolder:
         """
         write_json(self.best_file, {"checkpoint": path.name, "score": score, "value": value})
 
-    def prune(self) -> None:
-        """Delete all checkpoints except the newest ones and the best."""
+    def prune(self, keep: int) -> None:
+        """Delete all checkpoints except the newest ones and the best.
+
+        Args:
+            keep: Number of the newest ones that stay. 0: all of them.
+        """
         best = self.best()
-        for path in self.checkpoints()[:-NEWEST_KEPT]:
+        for path in self.checkpoints()[:-keep] if keep else []:
             if path != best:
                 shutil.rmtree(path)
 
@@ -171,6 +179,13 @@ class RunFolder:
         if meta.get("recipe") != recipe:
             raise CheckpointError(f"{path} was written by recipe {meta.get('recipe')!r}, but the run's is {recipe!r}")
         return state, meta
+
+    def is_held(self) -> bool:
+        """Whether a process trains in the folder now."""
+        if not (self.path / ".lock").exists():
+            return False
+        with lock(self.path / ".lock") as free:
+            return not free
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -17,10 +17,11 @@ from zerosum.files import Rows
 from zerosum.folder import RunFolder
 from zerosum.metrics.score import Score
 from zerosum.runs import loop, records
-from zerosum.runs.log import Display, Logger
+from zerosum.runs.log import Display
 from zerosum.runs.loop import Stopwatch
 from zerosum.runs.records import Moment, Records, check_weights
 from zerosum.runs.setup import build
+from zerosum.runs.tracking import Journal
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 Train = Callable[..., RunFolder]
@@ -62,8 +63,8 @@ def test_by_default_a_run_leaves_ten_of_each_and_one_score(
     tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "scatter", lambda samples, real, path, title: path.touch())  # drawing takes long
-    settings = zerosum.Settings(data="ring", out=str(tmp_path / "run"))
-    folder = zerosum.train("gan", settings, width=4, latent=2, batch_size=4, steps=20).folder
+    settings = {"data": "ring", "out": str(tmp_path / "run")}
+    folder = zerosum.train("gan", **settings, width=4, latent=2, batch_size=4, steps=20).folder
     assert steps_of(folder.metrics) == list(range(1, 21))
     assert pictured(folder) == list(range(0, 21, 2))
     assert saved == list(range(2, 21, 2))
@@ -101,7 +102,7 @@ def test_the_log_is_closed_whatever_happens(
     tmp_path: Path, small: Train, monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | None
 ) -> None:
     close = Mock()
-    monkeypatch.setattr(Logger, "close", close)
+    monkeypatch.setattr(Journal, "close", close)
     if error is None:
         small(tmp_path / "run")
     else:
@@ -199,6 +200,7 @@ def test_pictures_and_scores_are_not_counted_as_training(
 
     monkeypatch.setattr(Records, "look", sleep)
     monkeypatch.setattr(Records, "picture", sleep)
+    monkeypatch.setattr(Records, "draw", sleep)
     monkeypatch.setattr(Records, "score", lambda *_: [sleep()][:0])
     folder = small(tmp_path / "run", watch=2, sample_every=2, eval_every=2, eval_start=True, save_every=2)
     assert slept[0] > 9_000

@@ -1,16 +1,24 @@
-"""What a run reports while it trains: rows in ``metrics.jsonl``, TensorBoard if it is installed, and a progress bar."""
+"""What a run shows while it trains: a bar that fits the terminal, or lines where there is none; and means of losses."""
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 
 from zerosum.core.game import Said
-from zerosum.files import Rows
+from zerosum.runs.estimate import rate_text, short_span, span
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+BETWEEN_LINES = 10.0  # seconds from one line to the next where there is no terminal
+GAP = "  "
+LEAST_BAR, LARGEST_BAR = 10, 40  # characters
+LONGEST_NAME = 16  # characters of a loss's name
 
 
 class Means:
@@ -29,55 +37,56 @@ class Means:
                     self._sums[key] = self._sums[key] + value if key in self._sums else value
                     self._counts[key] = self._counts.get(key, 0) + 1
 
-    def take(self) -> dict[str, float]:
-        """Return the means since the last call. This waits for the device once."""
+    def peek(self) -> dict[str, float]:
+        """Return the means since the last :meth:`take`. This waits for the device once."""
         keys = list(self._sums)
         if not keys:
             return {}
         values = torch.stack([self._sums[k].double() / self._counts[k] for k in keys]).tolist()
-        self._sums, self._counts = {}, {}
         return dict(zip(keys, values, strict=True))
 
+    def take(self) -> dict[str, float]:
+        """Return the means since the last call, and begin anew. This waits for the device once."""
+        means = self.peek()
+        self._sums, self._counts = {}, {}
+        return means
 
-class Logger:
-    """Appends rows to ``metrics.jsonl``, and to an event file next to it if tensorboard is installed.
+    def save(self) -> dict[str, tuple[float, int, str]]:
+        """What :meth:`restore` takes, as JSON can hold it: sum, count and dtype of each. The sums are exact."""
+        kinds = {key: str(value.dtype).removeprefix("torch.") for key, value in self._sums.items()}
+        return {key: (float(value), self._counts[key], kinds[key]) for key, value in self._sums.items()}
 
-    Args:
-        file: Path of ``metrics.jsonl``.
+    def restore(self, saved: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from what was saved, so that the next row of a resumed run is that of one that never stopped."""
+        for key, (total, count, kind) in saved.items():
+            self._sums[key] = torch.tensor(total, dtype=getattr(torch, kind), device=device)
+            self._counts[key] = int(count)
+
+
+class Standing(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+        step: Iterations so far.
+        rate: Real samples per second. 0: not known yet.
+        left: Seconds until the end of training. ``None``: not known yet.
+        losses: Losses, by player and term.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._rows = Rows(file)
-        self._board: Any = None
-
-    def open(self) -> None:
-        """Begin an event file, if tensorboard is installed."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # an extra: its absence is not an error
-            return
-        self._board = SummaryWriter(str(self._rows.path.parent / "tensorboard"))
-
-    def add_row(self, step: int, values: dict[str, Any], losses: dict[str, float]) -> None:
-        """Append a row."""
-        self._rows.append({"step": step, **values, "losses": losses})
-        if self._board is not None:
-            for key, value in losses.items():
-                self._board.add_scalar(key, value, step)
-
-    def add_scalar(self, name: str, value: float, step: int) -> None:
-        """Give a number to TensorBoard."""
-        if self._board is not None:
-            self._board.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-        if self._board is not None:
-            self._board.close()
+    step: int
+    rate: float = 0.0
+    left: float | None = None
+    losses: Mapping[str, float] = {}
 
 
 class Display:
-    """Shows people how far a run has come. This one shows nothing, as for tests and for ranks other than the first."""
+    """Shows people how far a run has come. This one shows nothing, as for tests and for ranks other than the first.
+
+    Attributes:
+        shown: Whether anybody sees it.
+    """
+
+    shown = False
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +94,8 @@ class Display:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """Show that ``step`` iterations are done, at ``rate`` images a second."""
+    def update(self, standing: Standing) -> None:
+        """Show how far the run has come."""
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
@@ -97,78 +106,156 @@ class Lines(Display):
 
     Args:
         total: Iterations in all.
+        unit: What real samples are called.
     """
 
-    def __init__(self, total: int) -> None:
-        self.total, self._began, self._last, self._first = total, time.monotonic(), 0.0, -1
+    shown = True
 
-    def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
+    def __init__(self, total: int, unit: str = "images") -> None:
+        self.total, self.unit = total, unit
+        self._last: float | None = None
+
+    def update(self, standing: Standing) -> None:
         """Print a line if the last one was ten seconds ago."""
         now = time.monotonic()
-        self._first = step if self._first < 0 else self._first
-        if now - self._last < 10 and step < self.total:
+        if self._last is not None and now - self._last < BETWEEN_LINES and standing.step < self.total:
             return
         self._last = now
-        done = step - self._first
-        left = (now - self._began) / done * (self.total - step) if done else 0.0
-        eta = f"  {left / 60:.1f} min left" if done and step < self.total else ""
-        print(f"step {step:,}/{self.total:,}  {rate:,.0f} images/s{eta}  {_text(losses)}", file=sys.stderr, flush=True)
+        rate = f"{rate_text(standing.rate)} {self.unit}/s" if standing.rate else ""
+        left = f"{span(standing.left)} left" if standing.left is not None and standing.step < self.total else ""
+        losses = GAP.join(f"{name} {value:.3g}" for name, value in standing.losses.items())
+        parts = (f"step {standing.step:,}/{self.total:,}", rate, left, losses)
+        self.say(GAP.join(filter(None, parts)))
 
     def say(self, text: str) -> None:
         """Print a line."""
         print(text, file=sys.stderr, flush=True)
 
 
+class Layout(NamedTuple):
+    """What a bar shows on one line, from left to right.
+
+    Attributes:
+        bar: Length of the bar itself, in characters.
+        facts: Step, rate and time left.
+        losses: As many losses as there is room for.
+    """
+
+    bar: int
+    facts: str
+    losses: str
+
+
+def lay_out(standing: Standing, total: int, unit: str, width: int, waited: float = 0.0) -> Layout:
+    """Fit a line to the width of a terminal: step, rate and time left first, then the bar, then the losses.
+
+    Args:
+        standing: How far the run has come.
+        total: Iterations in all.
+        unit: What real samples are called.
+        width: Characters of the terminal.
+        waited: Seconds since ``standing`` was reported.
+    """
+    facts = next((text for text in _facts(standing, total, unit, waited) if len(text) <= width), "")
+    facts = facts or f"{standing.step:,}"[:width]
+    room = width - len(facts) - len(GAP)
+    losses = [f"{_shortened(name)} {value:.3g}" for name, value in standing.losses.items()]
+    wanted = len(GAP.join(losses))
+    bar = min(LARGEST_BAR, max(LEAST_BAR, room - wanted - len(GAP))) if room >= LEAST_BAR else 0
+    room -= bar + len(GAP) if bar else 0
+    if bar and losses and len(losses[0]) > room:  # no loss fits beside the bar
+        bar, room = min(LARGEST_BAR, bar + max(0, room)), 0
+    return Layout(bar, facts, _as_many_as_fit(losses, room))
+
+
+def _facts(standing: Standing, total: int, unit: str, waited: float) -> tuple[str, ...]:
+    """Step, rate and time left in ever fewer characters."""
+    step, rate = f"{standing.step:,}", rate_text(standing.rate) if standing.rate else ""
+    if standing.left is None or standing.step >= total:
+        left = short = f"first step: {short_span(waited)}" if not standing.rate and waited >= 5 else ""
+    else:
+        left, short = (words(max(0.0, standing.left - waited)) for words in (span, short_span))
+        left, short = f"{left} left", f"{short} left"
+    share = f"{standing.step / max(1, total):.0%}"
+    versions = (
+        (f"{step}/{total:,}", rate and f"{rate} {unit}/s", left),
+        (f"{step}/{total:,}", rate and f"{rate}/s", short),
+        (step, share, rate and f"{rate}/s", short),
+        (step, rate and f"{rate}/s", short.removesuffix(" left")),
+        (step, short.removesuffix(" left")),
+    )
+    return tuple((" " if i else GAP).join(filter(None, parts)) for i, parts in enumerate(versions))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _as_many_as_fit(losses: list[str], room: int) -> str:
+    """The first losses that fit, and an ellipsis where there are more."""
+    for count in range(len(losses), 0, -1):
+        text = GAP.join(losses[:count]) + (" …" if count < len(losses) else "")
+        if len(text) <= room:
+            return text
+    return ""
+
+
 class Bar(Display):
-    """A progress bar with step, rate, time left and losses.
+    """A line at the bottom of the terminal, with a bar, step, rate, time left and losses, that fits its width.
 
     Args:
         total: Iterations in all.
+        unit: What real samples are called.
+        console: Where to draw. ``None``: stderr.
     """
 
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    shown = True
 
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[losses]}"),
-            console=Console(stderr=True),
-            refresh_per_second=4,
-        )
-        self._task = self._progress.add_task("", total=total, rate="", losses="", start=False)
+    def __init__(self, total: int, unit: str = "images", console: Console | None = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.total, self.unit = total, unit
+        self._standing, self._since = Standing(0), time.monotonic()
+        self._live = Live(self, console=console or Console(stderr=True), refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._since = time.monotonic()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._live.stop()
 
-    def update(self, step: int, rate: float, losses: dict[str, float]) -> None:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        width, waited = options.max_width, time.monotonic() - self._since
+        layout = lay_out(self._standing, self.total, self.unit, width, waited)
+        done = round(layout.bar * min(1.0, self._standing.step / max(1, self.total)))
+        bar = Text.assemble(("━" * done, "bar.complete"), ("━" * (layout.bar - done), "bar.back"))
+        parts = [part for part in (bar, Text(layout.facts), Text(layout.losses, style="dim")) if part.plain]
+        line = Text(GAP, no_wrap=True, overflow="crop", end="").join(parts)
+        line.truncate(width)
+        yield line
+
+    def update(self, standing: Standing) -> None:
         """Move the bar."""
-        if not self._progress.tasks[0].started:
-            self._progress.start_task(self._task)
-        text = _text(losses)
-        if text:
-            self._progress.update(self._task, losses=text, rate=f"{rate:,.0f} images/s")
-        self._progress.update(self._task, completed=step)
+        self._standing, self._since = standing, time.monotonic()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(text, highlight=False, markup=False)
+        self._live.console.print(text, highlight=False, markup=False)
 
 
-def display_for(total: int, *, shown: bool) -> Display:
-    """The display for a run of ``total`` iterations: a bar on a terminal, lines elsewhere, nothing if not ``shown``."""
+def display_for(total: int, *, shown: bool, unit: str = "images") -> Display:
+    """The display for a run of ``total`` iterations: a bar on a terminal, lines elsewhere, nothing if not ``shown``.
+
+    Args:
+        total: Iterations in all.
+        shown: Whether to show anything.
+        unit: What real samples are called, such as ``samples`` for points.
+    """
     if not shown:
         return Display()
-    return Bar(total) if sys.stderr.isatty() else Lines(total)
-
-
-def _text(losses: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+    return Bar(total, unit) if sys.stderr.isatty() else Lines(total, unit)

@@ -21,6 +21,7 @@ from zerosum.files import Row, Rows
 from zerosum.folder import RunFolder
 from zerosum.runs import alarm
 from zerosum.runs.alarm import Finding
+from zerosum.runs.estimate import Thinning
 from zerosum.runs.log import Display
 from zerosum.runs.setup import Setup
 from zerosum.runs.spectrum import AGAIN, FIRST, as_matrix, random_basis, spectra
@@ -145,11 +146,18 @@ class Watch:
         setup: What is trained.
         folder: Folder of the run.
         display: Where alarms are shown.
+
+    Attributes:
+        end: Step at which the run will probably end, for rules that wait for its second half.
     """
 
     def __init__(self, setup: Setup, folder: RunFolder, display: Display) -> None:
         self.setup, self.folder, self.display = setup, folder, display
-        self.every = look_interval(setup.settings.watch, setup.recipe.steps)
+        self.end = setup.recipe.steps
+        self.every = look_interval(setup.settings.watch, self.end)
+        # Where a time limit ends the run, nobody knows how many steps a hundredth of it has.
+        thinned = setup.settings.minutes is not None and not setup.settings.watch
+        self._thinning = Thinning(self.end // APART, LOOKS) if thinned else None
         self._eyes = Eyes(setup.settings.seed)
         self._real: Reference | None = None
         self._looks: deque[Row] = deque(maxlen=KEPT)
@@ -172,6 +180,8 @@ class Watch:
 
     def due(self, step: int) -> bool:
         """Whether it is time for a look at the weights."""
+        if self._thinning is not None:
+            return step % APART == 0 and step // APART in self._thinning
         return self.every > 0 and step % self.every == 0
 
     def look(self, step: int, game: Game, state: State) -> None:
@@ -203,13 +213,13 @@ class Watch:
         row = {"step": step, **variety(samples, self._real)}
         self._pictures.append(row)
         Rows(self.folder.variety).append(row)
-        self._report(step, alarm.find_lack_of_variety(self._pictures, self.setup.recipe.steps))
+        self._report(step, alarm.find_lack_of_variety(self._pictures, self.end))
 
     def add_scores(self, step: int, scores: Sequence[Mapping[str, Any]]) -> None:
         """Add scores, as they are written to ``scores.jsonl``."""
         if self.every:
             self._scores += [{"step": step, "score": score} for score in scores]
-            self._report(step, alarm.find_missing_classes(self._scores, self.setup.recipe.steps))
+            self._report(step, alarm.find_missing_classes(self._scores, self.end))
 
     def _critics(self, game: Game) -> list[str]:
         """Names of the players that do not move the generator."""

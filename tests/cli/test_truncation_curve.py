@@ -20,9 +20,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     clothes, out = load("fashion-mini"), folder / "conditional"
     np.savez(folder / "few.npz", images=clothes.pixels[::40], labels=clothes.labels[::40])
-    settings = zerosum.Settings(data=f"npz:{folder / 'few.npz'}", out=str(out), sample_every=9, save_every=9)
+    settings = {"data": f"npz:{folder / 'few.npz'}", "out": str(out), "sample_every": 9, "save_every": 9}
     small = {"g_width": 4, "d_width": 4, "latent": 6, "batch_size": 8, "n_critic": 1, "steps": 1}
-    zerosum.train("sngan-projection", settings, **small)
+    zerosum.train("sngan-projection", **settings, **small)
     return out
 
 
@@ -49,7 +49,7 @@ def test_a_row_for_each_threshold_and_one_without(trained: Path, capsys: pytest.
 
 
 def test_small_thresholds_make_alike_images(trained: Path) -> None:
-    sampler = zerosum.load(trained).of_classes([3])
+    sampler = zerosum.load(trained).generator.of_classes([3])
     spread = [sampler.truncated(t)(0, 64).std(0).mean() for t in (0.05, 0.5)] + [sampler(0, 64).std(0).mean()]
     assert spread == sorted(spread)
     assert spread[0] < 0.2 * spread[2]

@@ -19,6 +19,7 @@ VERB = ("add and subtract what samples of a run show", 70)  # what it does, and 
 
 AROUND = 8  # samples with noise around the result
 COLOURS = {"plus": "#15803d", "minus": "#b91c1c", "to": "#1d4ed8"}  # colours of points
+TITLE = "mean of plus - mean of minus + mean of to"
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,21 @@ def run(argv: list[str]) -> int:
     out = common.png_path(options.out) if options.out else None
     opened = common.open_sampler(options)
     result = compute(opened, samples, options.noise)
+    note = common.origin_of(opened, options)
     with common.open_output(path := out or common.default_path(opened, options, "arithmetic", *options.marks)) as file:
-        (draw_points if opened.setup.data.is_points else draw_images)(opened, result, file)
-    print(path)
+        if opened.setup.data.is_points:
+            draw_points(opened, result, note, file)
+        else:
+            draw_images(result, samples, f"{note}; {_around(options)}", file)
+    common.tell(f"{TITLE}: {note}", path)
     return 0
+
+
+def _around(options: ArithmeticOptions) -> str:
+    """What is drawn around the result."""
+    if options.noise == 0:
+        return "around the result: eight copies, as there is no noise"
+    return f"around the result: eight more, with noise of up to {options.noise:g} in each component of the latent"
 
 
 def compute(opened: OpenedRun, samples: dict[str, tuple[int, ...]], noise: float) -> ArithmeticResult:
@@ -109,25 +121,34 @@ def _mean_conditions(opened: OpenedRun, latents: tuple[Tensor, ...], n: int) -> 
     return tuple(part[:1].expand(n, *part.shape[1:]) for part in conditions)
 
 
-def draw_images(opened: OpenedRun, result: ArithmeticResult, path: Path) -> None:
-    """Draw a column for each source, its mean at the bottom, and the result next to them."""
+def draw_images(result: ArithmeticResult, numbers: dict[str, tuple[int, ...]], note: str, path: Path) -> None:
+    """Draw a column for each source, its mean at the bottom, and the result next to them.
+
+    Args:
+        result: What is drawn.
+        numbers: Numbers of the samples of plus, minus and to.
+        note: Where the samples come from.
+        path: Path of the file.
+    """
     height = max(3, 1 + max(map(len, result.sources.values())))
     rows: list[list[Tensor | None]] = [[None] * 7 for _ in range(height)]
+    captions = [[""] * 7 for _ in range(height)]
     for column, (name, samples) in enumerate(result.sources.items()):
         for row, sample in enumerate(samples):
-            rows[row][column] = sample
-        rows[-1][column] = result.means[name]
+            rows[row][column], captions[row][column] = sample, f"sample {numbers[name][row]}"
+        rows[-1][column], captions[-1][column] = result.means[name], f"mean of {name}"
     for i, image in enumerate(result.block):
         rows[height - 3 + i // 3][4 + i % 3] = image
-    common.page(rows, path)
+        captions[height - 3 + i // 3][4 + i % 3] = "result" if i == AROUND // 2 else "with noise"
+    columns = [(name, 1) for name in COLOURS]
+    common.draw_grid(rows, path, title=TITLE, note=note, columns=columns, captions=captions)
 
 
-def draw_points(opened: OpenedRun, result: ArithmeticResult, path: Path) -> None:
+def draw_points(opened: OpenedRun, result: ArithmeticResult, note: str, path: Path) -> None:
     """Draw sources as dots in three colours, their means as crosses, and the result as a star."""
-    with common.plane(opened, path) as axes:
+    with common.plane(opened, path, TITLE, note) as axes:
         for name, colour in COLOURS.items():
             axes.scatter(*result.sources[name].T.tolist(), s=16, c=colour, label=name)
-            axes.scatter(*result.means[name].tolist(), s=60, c=colour, marker="x")
-        axes.scatter(*result.block.T.tolist(), s=9, c="#000000")
+            axes.scatter(*result.means[name].tolist(), s=60, c=colour, marker="x", label=f"mean of {name}")
+        axes.scatter(*result.block.T.tolist(), s=9, c="#000000", label="result with noise")
         axes.scatter(*result.block[len(result.block) // 2].tolist(), s=90, c="#000000", marker="*", label="result")
-        axes.legend(loc="upper right", fontsize=8)

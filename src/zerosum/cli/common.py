@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import tyro
 
 from zerosum.errors import UsageError, nearest
-from zerosum.files import atomic
+from zerosum.files import atomic, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,7 @@ class RunOptions:
         seed: Seed of the samples. None: the run's own, as in its pictures.
         out: Picture to write, FILE.png. None: one in the run's folder.
         best: Whether to use the checkpoint with the best score instead of the newest one.
+        step: Step of the checkpoint to use. None: the newest, or the best.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
@@ -43,6 +44,7 @@ class RunOptions:
     seed: int | None = None
     out: str | None = None
     best: bool = False
+    step: int | None = None
     device: str = "auto"
 
 
@@ -94,7 +96,7 @@ class OpenedRun(NamedTuple):
     step: int
 
 
-def open_run(run: str, *, best: bool, device: str, real: bool = False) -> OpenedRun:
+def open_run(run: str, *, best: bool, device: str, real: bool = False, step: int | None = None) -> OpenedRun:
     """Open a run, with its ``real`` data or only their shape.
 
     Raises:
@@ -109,7 +111,7 @@ def open_run(run: str, *, best: bool, device: str, real: bool = False) -> Opened
         raise UsageError(f"--best: no checkpoint of {run} was scored, so none is the best; leave out --best")
     from zerosum.runs import api
 
-    return OpenedRun(folder, *api.open_run(run, best=best, device=device, real=real))
+    return OpenedRun(folder, *api.open_run(run, best=best, step=step, device=device, real=real))
 
 
 def open_with_seed(options: RunOptions, *, real: bool = False) -> OpenedRun:
@@ -119,7 +121,7 @@ def open_with_seed(options: RunOptions, *, real: bool = False) -> OpenedRun:
         UsageError: The run cannot be opened; see :func:`open_run`.
         CheckpointError: The run has no readable checkpoint.
     """
-    opened = open_run(options.run, best=options.best, device=options.device, real=real)
+    opened = open_run(options.run, best=options.best, step=options.step, device=options.device, real=real)
     seed = opened.setup.settings.seed if options.seed is None else options.seed
     return opened._replace(sampler=opened.sampler.with_seed(seed))
 
@@ -202,7 +204,8 @@ def parse_numbers(option: str, text: str) -> tuple[int, ...]:
 def default_path(opened: OpenedRun, options: RunOptions, *words: str) -> Path:
     """Path of a picture in the run's folder, named after what it shows."""
     first, *others = words
-    name = "-".join([first, *(["best"] if options.best else []), *others, f"seed{opened.sampler.seed}"])
+    when = ["best"] if options.best else [] if options.step is None else [f"step{options.step}"]
+    name = "-".join([first, *when, *others, f"seed{opened.sampler.seed}"])
     return opened.folder.path / f"{name}.png"
 
 
@@ -227,16 +230,39 @@ def open_output(path: Path, option: str = "--out") -> Iterator[Path]:
         raise UsageError(f"{option} {path}: cannot be written ({error.strerror or error})") from error
 
 
-def page(rows: Sequence[Sequence[Tensor | None]], path: Path) -> None:
-    """Write images (C, H, W) in [-1, 1] as one PNG, row by row, with white where there is none."""
-    import torch
+def draw_grid(
+    rows: Sequence[Sequence[Tensor | None]],
+    path: Path,
+    *,
+    title: str,
+    note: str,
+    columns: Sequence[tuple[str, int]] = (),
+    labels: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
+) -> None:
+    """Write images (C, H, W) in [-1, 1] as one PNG, row by row, with white where there is none.
 
-    from zerosum.runs.pictures import sheet
+    Args:
+        rows: Images.
+        path: Path of the file.
+        title: What the picture shows.
+        note: More about it.
+        columns: Words over columns, each with the number of columns that it stands over.
+        labels: Words beside rows.
+        captions: Words below images, row by row.
+    """
+    from zerosum.runs.grid import Band, draw
+    from zerosum.runs.pictures import joined, note_on, to_shown
 
-    columns = max(map(len, rows))
-    blank = torch.ones_like(next(image for row in rows for image in row if image is not None))
-    filled = [image if image is not None else blank for row in rows for image in (*row, *[None] * (columns - len(row)))]
-    sheet(torch.stack(filled), path, columns=columns)
+    shown = [[None if image is None else to_shown(image[None])[0] for image in row] for row in rows]
+    channels = next(len(image) for row in rows for image in row if image is not None)
+    draw([Band(shown, "", columns, labels, captions)], path, title, joined(note, note_on(channels)))
+
+
+def tell(what: str, path: Path) -> None:
+    """Print what a picture shows, in one line, and its path in the next."""
+    print(" ".join(printable(what).split()))
+    print(path)
 
 
 def warn_of_other_data(opened: OpenedRun) -> None:
@@ -246,11 +272,11 @@ def warn_of_other_data(opened: OpenedRun) -> None:
         print(f"note: {name} has changed since {path} was trained on it", file=sys.stderr)
 
 
-def plane(opened: OpenedRun, path: Path) -> AbstractContextManager[Any]:
+def plane(opened: OpenedRun, path: Path, title: str, note: str) -> AbstractContextManager[Any]:
     """Axes to draw on, which show the run's real points; see :func:`zerosum.runs.pictures.plane`."""
     from zerosum.runs import pictures
 
-    return pictures.plane(real_points(opened), path, title_of(opened))
+    return pictures.plane(real_points(opened), path, f"{title}\n{note}")
 
 
 def real_points(opened: OpenedRun) -> Tensor:
@@ -261,7 +287,29 @@ def real_points(opened: OpenedRun) -> Tensor:
 
 def title_of(opened: OpenedRun) -> str:
     """Title of pictures of a run."""
-    return f"{opened.setup.name}, step {opened.step:,}"
+    return f"{opened.setup.name} on {opened.setup.data.name}, step {opened.step:,}"
+
+
+def origin_of(opened: OpenedRun, options: RunOptions) -> str:
+    """Where samples come from: the run, its step and seed, and what options change about them."""
+    parts = [title_of(opened) + " (the best checkpoint)" * options.best, f"seed {opened.sampler.seed}"]
+    if isinstance(options, SamplingOptions):
+        if options.classes is not None:
+            words = [word.strip() for word in options.classes.split(",")]
+            more = [f"{len(words) - MARKED} more"] if len(words) > MARKED else []
+            parts.append(f"{'class' if len(words) == 1 else 'classes'} {', '.join([*words[:MARKED], *more])}")
+        if options.truncation is not None:
+            parts.append(f"truncation {options.truncation:g}")
+        if options.standing:
+            parts.append(f"batch-norm statistics of {options.standing} batches")
+    return ", ".join(parts)
+
+
+def names_of_classes(opened: OpenedRun, numbers: Iterable[Any]) -> list[str]:
+    """Names of classes, by their numbers, as they are written on pictures."""
+    from zerosum.runs.pictures import names_of
+
+    return names_of(opened.setup.data.classes, numbers)
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -9,7 +9,7 @@ import tyro
 
 from zerosum.cli import common
 from zerosum.cli.common import OpenedRun, SamplingOptions
-from zerosum.cli.interpolate import draw
+from zerosum.cli.interpolate import WalkWords, draw
 from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,12 +54,24 @@ def run(argv: list[str]) -> int:
     directions = find_strongest(opened, options.rows)
     walks = move(opened, directions, options)
     words = ("directions", *([f"sample{options.sample}"] if options.sample else []), *options.marks)
+    shown = words_of(opened, directions, options)
     with common.open_output(path := out or common.default_path(opened, options, *words)) as file:
-        draw(opened, walks, file)
+        draw(opened, walks, shown, file)
     for number, strength in enumerate(directions.strengths.tolist()):
         print(f"direction {number}: strength {strength:.4g}")
-    print(path)
+    common.tell(f"{shown.title}: {shown.note}", path)
     return 0
+
+
+def words_of(opened: OpenedRun, directions: Directions, options: DirectionsOptions) -> WalkWords:
+    """What the picture of the directions says."""
+    labels = [f"{number}: strength {strength:.3g}" for number, strength in enumerate(directions.strengths.tolist())]
+    ends = options.reach
+    places = [ends * (2 * step / (options.steps - 1) - 1) for step in range(options.steps)]
+    columns = [f"{place:+.3g}" if abs(place) > 1e-9 * ends else f"sample {options.sample}" for place in places]
+    title = f"sample {options.sample}, moved along the directions of its latent that change it most"
+    note = f"{common.origin_of(opened, options)}; columns: distance in latent space; directions by SeFa"
+    return WalkWords(title, note, columns, labels)
 
 
 def find_strongest(opened: OpenedRun, count: int) -> Directions:

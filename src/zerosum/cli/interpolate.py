@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import tyro
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERB = ("walk between latents or classes of a run", 60)  # what it does, and its place in the list
+
+NAMED = 10  # walks of points that the legend names: colours repeat after them
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,29 @@ def run(argv: list[str]) -> int:
     opened = common.open_sampler(options)
     path = out or common.default_path(opened, options, "interpolation", *_marks_of(options), *options.marks)
     walks = walk(opened, options, opened.sampler.seed)
+    words = words_of(opened, options)
     with common.open_output(path) as file:
-        draw(opened, walks, file)
-    print(path)
+        draw(opened, walks, words, file)
+    common.tell(f"{words.title}: {words.note}", path)
     return 0
+
+
+class WalkWords(NamedTuple):
+    """What a picture of walks says.
+
+    Attributes:
+        title: What the walks are.
+        note: Where the samples come from.
+        columns: How far each column is.
+        labels: Name of each walk.
+        ends: What is at the beginning and at the end of each walk.
+    """
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    labels: Sequence[str]
+    ends: Sequence[tuple[str, str]] = ()
 
 
 def _marks_of(options: InterpolateOptions) -> tuple[str, ...]:
@@ -77,14 +99,18 @@ def walk(opened: OpenedRun, options: InterpolateOptions, seed: int) -> Tensor:
         between = {"lerp": lerp, "slerp": slerp}[options.kind]
         latents = [between(z[0::2, None], z[1::2, None], t).flatten(0, 1)]
     if options.between == "latents":
-        kept = [sampler.latents(0, rows)[1]] if sampler.classes else [part[0::2] for part in conditions]
-        latents += [part.repeat_interleave(steps, 0) for part in kept]  # a walk keeps the class that it begins with
+        latents += [part.repeat_interleave(steps, 0) for part in _kept(opened, conditions, rows)]
     else:
         codes = torch.eye(len(opened.setup.data.classes), device=z.device)
         first, last = (codes[torch.tensor(end, device=z.device)] for end in zip(*_pairs(opened, rows), strict=True))
         latents.append(lerp(first[:, None], last[:, None], t).flatten(0, 1))
     samples = sampler.generate(*latents)
     return samples.reshape(rows, steps, *samples.shape[1:])
+
+
+def _kept(opened: OpenedRun, conditions: Sequence[Tensor], rows: int) -> list[Tensor]:
+    """What stays the same on each walk between latents: the class with which it begins, or one of those in turn."""
+    return [opened.sampler.latents(0, rows)[1]] if opened.sampler.classes else [part[0::2] for part in conditions]
 
 
 def _pairs(opened: OpenedRun, rows: int) -> list[tuple[int, int]]:
@@ -100,13 +126,43 @@ def _pairs(opened: OpenedRun, rows: int) -> list[tuple[int, int]]:
     return [pairs[row % len(pairs)] for row in range(rows)]
 
 
-def draw(opened: OpenedRun, walks: Tensor, path: Path) -> None:
-    """Draw walks: images as rows of a sheet, points as lines over the real ones."""
-    from zerosum.runs.pictures import sheet
+def words_of(opened: OpenedRun, options: InterpolateOptions) -> WalkWords:
+    """What the picture of the walks says: numbers are those of samples."""
+    rows, columns = options.rows, [f"{100 * step / (options.steps - 1):.0f}%" for step in range(options.steps)]
+    way = {"slerp": "on a sphere (slerp)", "lerp": "on a straight line (lerp)"}[options.kind]
+    note = common.origin_of(opened, options)
+    samples = [(f"sample {2 * row}", f"sample {2 * row + 1}") for row in range(rows)]
+    if options.between == "latents":
+        labels = [" to ".join(pair) for pair in samples]
+        if opened.sampler.labelled:
+            _, *conditions = opened.sampler.latents(0, 2 * rows)
+            labels = common.names_of_classes(opened, _kept(opened, conditions, rows)[0])
+        return WalkWords(f"walks between the latents of two samples, {way}", note, columns, labels, samples)
+    pairs = [tuple(common.names_of_classes(opened, pair)) for pair in _pairs(opened, rows)]
+    if options.between == "classes":
+        labels = [f"sample {row}" for row in range(rows)]
+        ends = [(first, last) for first, last in pairs]
+        return WalkWords("walks from class to class, with the latent of one sample each", note, columns, labels, ends)
+    ends = [(f"{a}, {b}", f"{c}, {d}") for (a, c), (b, d) in zip(samples, pairs, strict=True)]
+    labels = [f"{first} to {last}" for first, last in pairs]
+    return WalkWords(f"walks between latents {way} and from class to class", note, columns, labels, ends)
 
+
+def draw(opened: OpenedRun, walks: Tensor, words: WalkWords, path: Path) -> None:
+    """Draw walks, (rows, steps, *shape): images as rows of a sheet, points as lines over the real ones."""
     if not opened.setup.data.is_points:
-        sheet(walks.flatten(0, 1), path, columns=walks.shape[1])
+        between = [""] * (len(words.columns) - 2)
+        common.draw_grid(
+            [list(line) for line in walks],
+            path,
+            title=words.title,
+            note=words.note,
+            columns=[(text, 1) for text in words.columns],
+            labels=words.labels,
+            captions=[[first, *between, last] for first, last in words.ends],
+        )
         return
-    with common.plane(opened, path) as axes:
-        for line in walks:
-            axes.plot(*line.T.tolist(), marker="o", markersize=3, linewidth=1)
+    with common.plane(opened, path, words.title, words.note) as axes:
+        for number, (line, label) in enumerate(zip(walks, words.labels, strict=True)):
+            shown = label if number < NAMED else None
+            axes.plot(*line.T.tolist(), marker="o", markersize=3, linewidth=1, label=shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ import tyro
 from zerosum.cli import common
 from zerosum.cli.common import OpenedRun, RunOptions
 from zerosum.errors import UsageError
+from zerosum.files import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from zerosum.latent.invert import Distance, Inversion
 
 VERB = ("find the latents of real images", 100)  # what it does, and its place in the list
+
+ABREAST = 8  # images that are drawn side by side, each above its reconstruction
+TITLE = "images, and what the generator makes of the latents found for them"
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,48 @@ def run(argv: list[str]) -> int:
     conditions = () if labels is None else (labels,)
     made = opened.sampler.generate(inversion.latents, *conditions)
     quality = psnr(made, real)
+    note = common.origin_of(opened, options)
     with common.open_output(path := out or common.default_path(opened, options, "inversion")) as file:
-        common.page(
-            [[*real], [*made]] if len(real) <= 8 else [list(pair) for pair in zip(real, made, strict=True)], file
-        )
+        shown = [] if labels is None else common.names_of_classes(opened, labels)
+        draw(real, made, [Path(name).name for name in options.images], _results(quality, shown), note, file)
     if options.latents:
         save(Path(options.latents), options.images, inversion.latents, labels, quality)
-    names = opened.setup.data.classes
-    for i, (name, value) in enumerate(zip(options.images, quality.tolist(), strict=True)):
-        print(f"{name}: PSNR {value:.2f} dB" + (f", class {names[int(labels[i])]}" if labels is not None else ""))
-    print(path)
+    names = [] if labels is None else [opened.setup.data.classes[int(label)] for label in labels]
+    for name, result in zip(options.images, _results(quality, names), strict=True):
+        print(printable(f"{name}: {result}"))
+    common.tell(f"{TITLE}: {note}", path)
     return 0
+
+
+def _results(quality: Tensor, names: Sequence[str]) -> list[str]:
+    """What is said of each reconstruction, with the class that was found where the generator takes one."""
+    found = [f"PSNR {value:.2f} dB" for value in quality.tolist()]
+    return [f"{text}, class {name}" for text, name in zip(found, names, strict=True)] if names else found
+
+
+def draw(real: Tensor, made: Tensor, names: Sequence[str], results: Sequence[str], note: str, path: Path) -> None:
+    """Draw images and reconstructions: one above the other, or side by side if there are many.
+
+    Args:
+        real: Images, (N, C, H, W) in [-1, 1].
+        made: Their reconstructions.
+        names: What is written at each image.
+        results: What is written at each reconstruction.
+        note: Where the reconstructions come from.
+        path: Path of the file.
+    """
+    if len(real) <= ABREAST:
+        labels, captions = ["image", "reconstruction"], [names, results]
+        common.draw_grid([[*real], [*made]], path, title=TITLE, note=note, labels=labels, captions=captions)
+        return
+    common.draw_grid(
+        [list(pair) for pair in zip(real, made, strict=True)],
+        path,
+        title=TITLE,
+        note=note,
+        columns=[("image", 1), ("reconstruction", 1)],
+        captions=[list(pair) for pair in zip(names, results, strict=True)],
+    )
 
 
 def check(options: InvertOptions) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 VERB = ("show samples next to the training images nearest to them", 90)  # what it does, and its place in the list
 
 PIECE_BYTES = 2**27  # size of the training images that are searched at a time, as float32
+TITLE = "generated images and the training images that are nearest to them"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class NeighboursOptions(SamplingOptions):
     Attributes:
         count: Number of samples.
         k: Number of neighbours of each sample.
-        features: Network that extracts features: inception, inception-clean, vgg16, shipped or FILE.onnx.
-            auto: shipped for grey 32x32 images, otherwise inception. none: pixels only.
+        features: Network that extracts features: shipped, random, inception, inception-clean, vgg16 or FILE.onnx.
+            auto: one that needs no download, which is shipped for grey 32x32 images, and random otherwise: random
+            convolutions, which know edges, colours and layout, and nothing of what a picture shows. none: pixels only.
     """
 
     count: int = 8
@@ -71,14 +73,44 @@ def run(argv: list[str]) -> int:
 
     fake = eight_bit(opened.sampler(0, options.count))
     spaces = [search_pixels(real, fake, options.k)]
-    if options.features != "none":
-        spaces.append(search_features(opened, real, fake, options))
+    features, remark = choose_features(options.features, real.shape)
+    if features is not None:
+        spaces.append(search_features(opened, real, fake, features, options.k))
+    note = common.origin_of(opened, options)
     with common.open_output(path := out or common.default_path(opened, options, "neighbours", *options.marks)) as file:
-        draw(real, fake, spaces, file)
+        draw(real, fake, spaces, f"{note}; {remark}", file)
+    print(f"compared by {remark}")
     for number in range(options.count):
         print(f"sample {number}: {'; '.join(_line(space, number) for space in spaces)}")
-    print(path)
+    common.tell(f"{TITLE}: {note}", path)
     return 0
+
+
+def choose_features(asked: str, shape: tuple[int, ...]) -> tuple[str | None, str]:
+    """Choose the features to compare by.
+
+    Args:
+        asked: What the option says.
+        shape: Shape of an image, (C, H, W).
+
+    Returns:
+        The name of the features, or ``None`` for pixels only; and what is said of them.
+    """
+    from zerosum.metrics.features.random_convolutions import SMALLEST
+    from zerosum.metrics.features.shipped import IMAGE_SHAPE
+
+    pixels = "pixels (root mean squared difference, 0 to 255)"
+    if asked not in ("auto", "none"):
+        return asked, f"{pixels} and {Path(asked).name} features (Euclidean distance)"
+    if asked == "none":
+        return None, pixels
+    if tuple(shape) == IMAGE_SHAPE:
+        return "shipped", f"{pixels} and features of the shipped classifier of clothes (Euclidean distance)"
+    channels, *sides = shape
+    if channels not in (1, 3) or min(sides) < SMALLEST:
+        size = " x ".join(map(str, sides))
+        return None, f"{pixels} only: no features that need no download take {channels} channels of {size} pixels"
+    return "random", f"{pixels} and features of random convolutions (Euclidean distance), which need no download"
 
 
 def training_images(opened: OpenedRun) -> ImageSet:
@@ -125,8 +157,15 @@ def _merge(a: Nearest, b: Nearest, k: int) -> Nearest:
     return type(a)(squared[:, :k], torch.cat([a.indices, b.indices], 1).gather(1, order[:, :k]))
 
 
-def search_features(opened: OpenedRun, real: ImageSet, fake: Tensor, options: NeighboursOptions) -> NearImages:
+def search_features(opened: OpenedRun, real: ImageSet, fake: Tensor, features: str, k: int) -> NearImages:
     """Neighbours by features. Those of the training images are kept in the cache.
+
+    Args:
+        opened: The run.
+        real: Training images.
+        fake: Samples, uint8 (N, C, H, W).
+        features: Name of the features.
+        k: Number of neighbours.
 
     Raises:
         UsageError: There are no such features, or the network does not take these images.
@@ -139,30 +178,49 @@ def search_features(opened: OpenedRun, real: ImageSet, fake: Tensor, options: Ne
     from zerosum.progress import progress
 
     try:
-        extractor = find_extractor(options.features, real.shape, opened.setup.device)
+        extractor = find_extractor(features, real.shape, opened.setup.device)
         with progress(real.count, "features", True) as advance:
             side = Side(real, extractor, frozenset({"vectors"}), progress=lambda done, total: advance(BATCH))
             theirs = side.vectors.cpu()
         ours = torch.cat([extractor(part).vectors.cpu() for part in torch.split(fake, BATCH)])
     except (ImportError, FileNotFoundError, ValueError) as error:
-        raise UsageError(f"--features {options.features}: {error}") from error
-    best = nearest(ours, theirs, k=options.k)
+        raise UsageError(f"--features {features}: {error}") from error
+    best = nearest(ours, theirs, k=k)
     return NearImages(f"{extractor.name} features", best.indices, best.squared.sqrt())
 
 
-def draw(real: ImageSet, fake: Tensor, spaces: list[NearImages], path: Path) -> None:
-    """Draw a row for each sample: the sample, then its neighbours in each space, with a gap before each space."""
+def draw(real: ImageSet, fake: Tensor, spaces: list[NearImages], note: str, path: Path) -> None:
+    """Draw a row for each sample: the sample, then its neighbours in each space, with a gap before each space.
+
+    Args:
+        real: Training images.
+        fake: Samples, uint8 (N, C, H, W).
+        spaces: Neighbours in each space.
+        note: Where the samples come from, and what they are compared by.
+        path: Path of the file.
+    """
     rows: list[list[Tensor | None]] = []
+    captions: list[list[str]] = []
+    columns = [("generated", 1)]
+    for space in spaces:
+        columns += [("", 1), (f"nearest by {space.space}", space.indices.shape[1])]
     for number, sample in enumerate(fake):
         row: list[Tensor | None] = [sample]
+        words = [f"sample {number}"]
         for space in spaces:
             row += [None, *(real.read(index, 1)[0] for index in space.indices[number].tolist())]
+            words += ["", *_distances(space, number)]
         rows.append([None if image is None else image.float() / 127.5 - 1 for image in row])
-    common.page(rows, path)
+        captions.append(words)
+    common.draw_grid(rows, path, title=TITLE, note=note, columns=columns, captions=captions)
 
 
-def _line(space: NearImages, number: int) -> str:
+def _distances(space: NearImages, number: int) -> list[str]:
     """Distances of a sample's neighbours, to three digits of the largest."""
     largest = float(space.distances[number, -1])
     digits = max(0, 2 - math.floor(math.log10(largest))) if largest else 2
-    return f"{space.space} {' '.join(f'{value:.{digits}f}' for value in space.distances[number].tolist())}"
+    return [f"{value:.{digits}f}" for value in space.distances[number].tolist()]
+
+
+def _line(space: NearImages, number: int) -> str:
+    return f"{space.space} {' '.join(_distances(space, number))}"

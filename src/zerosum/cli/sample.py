@@ -21,6 +21,7 @@ VERB = ("draw samples from a run", 30)  # what it does, and its place in the lis
 
 PIECE = 250  # samples that are computed at once
 LARGEST_SHEET = 100_000_000  # pixels of the largest picture
+MOST_COLUMNS = 24  # columns of a sheet on which each class has one
 
 
 @dataclass(frozen=True)
@@ -47,34 +48,52 @@ def run(argv: list[str]) -> int:
     kind = _kind(options.out)
     opened = common.open_sampler(options)
     path = Path(options.out) if options.out else common.default_path(opened, options, "samples", *options.marks)
-    {".png": write_picture, ".npz": write_array, "": write_folder}[kind](opened, options.count, path)
-    print(path)
+    if kind == ".png":
+        write_picture(opened, options, path)
+    else:
+        {".npz": write_array, "": write_folder}[kind](opened, options.count, path)
+        print(path)
     return 0
 
 
-def write_picture(opened: OpenedRun, count: int, path: Path) -> None:
+def write_picture(opened: OpenedRun, options: SampleOptions, path: Path) -> None:
     """Write all samples as one PNG: images in a grid, points over real ones."""
     import torch
 
     from zerosum.runs.pictures import scatter, sheet
 
-    data = opened.setup.data
+    count, data = options.count, opened.setup.data
     if not data.is_points and count * data.shape[1] * data.shape[2] > LARGEST_SHEET:
         raise UsageError(
             f"--count {count:,}: too many images of {data.shape[1]} x {data.shape[2]} for one picture; "
             "write an array (--out FILE.npz) or single files (--out FOLDER)"
         )
+    title, note = "1 sample" if count == 1 else f"{count:,} samples", common.origin_of(opened, options)
     with common.open_output(path) as file:
         samples = torch.cat(list(pieces(opened, count)))
         if data.is_points:
-            scatter(samples, common.real_points(opened), file, common.title_of(opened))
+            scatter(samples, common.real_points(opened), file, f"{title}\n{note}")
         else:
-            sheet(samples, file, _columns(count, len(opened.sampler.classes)))
+            sampler = opened.sampler
+            classes = common.names_of_classes(opened, sampler.latents(0, count)[1]) if sampler.labelled else []
+            columns = choose_columns(count, len(sampler.classes))
+            sheet(samples, file, columns, title=title, note=note, classes=classes)
+    common.tell(f"{title} of {note}", path)
 
 
-def _columns(count: int, classes: int) -> int | None:
-    """Columns of a sheet that is about square: a multiple of several classes, so that each column shows only one."""
-    return min(count, classes * max(1, round(math.sqrt(count) / classes))) if classes > 1 else None
+def choose_columns(count: int, classes: int) -> int | None:
+    """Columns of a sheet that is about square: a multiple of several classes, so that each column shows only one.
+
+    Args:
+        count: Number of images.
+        classes: Number of classes that samples have in turn. 0: those that the prior draws.
+
+    Returns:
+        The number of columns; ``None`` for a square where there are too many classes for a column each.
+    """
+    if not 1 < classes <= MOST_COLUMNS:
+        return None
+    return min(count, classes * max(1, round(math.sqrt(count) / classes)))
 
 
 def write_array(opened: OpenedRun, count: int, path: Path) -> None:

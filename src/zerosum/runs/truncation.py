@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zerosum.files import Rows
+from zerosum.metrics.registry import direction_of
 from zerosum.metrics.score import Score
 from zerosum.metrics.suite import Judge
+from zerosum.runs.pictures import plain_title
 from zerosum.runs.sampler import Sampler
 from zerosum.runs.scoring import adapt_sampler, facts, generated_samples, scores_of
 from zerosum.runs.setup import Setup
 
+COLUMNS = 4  # panels beside each other
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
 
 
@@ -69,9 +72,14 @@ def curve(
         yield TruncationPoint(threshold, {score.name: score for score in scores})
 
 
+def shown_names(points: Sequence[TruncationPoint]) -> list[str]:
+    """Names of the scores that say something of the samples: floors, which do not, are left out."""
+    return [name for name, score in points[0].scores.items() if score.protocol.get("sample_kind") != "real"]
+
+
 def table(points: Sequence[TruncationPoint]) -> str:
     """The curve as a table in Markdown, with a row for each threshold and a column for each score."""
-    names = list(points[0].scores)
+    names = shown_names(points)
     lines = [f"| threshold | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     lines += [f"| {p.label} | {' | '.join(f'{p.scores[n].value:.3g}' for n in names)} |" for p in points]
     return "\n".join(lines) + "\n"
@@ -89,22 +97,41 @@ def draw(points: Sequence[TruncationPoint], path: Path, title: str) -> None:
     """Draw quality over variety, where precision and recall were measured, and every score over the threshold."""
     from matplotlib.figure import Figure
 
-    names = list(points[0].scores)
+    names = shown_names(points)
     pair = [next((n for n in names if n.startswith(kind)), None) for kind in ("precision", "recall")]
     has_both = None not in pair
-    figure = Figure(figsize=(3.6 * (len(names) + has_both), 3.4), dpi=110, layout="constrained")
-    panels: Any = figure.subplots(1, len(names) + has_both, squeeze=False)[0]
+    count = len(names) + has_both
+    columns = min(count, COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(3.8 * columns, 3.6 * rows + 0.5), dpi=110, layout="constrained")
+    panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False).flat)
     if has_both:
-        precision, recall = ([p.scores[str(name)].value for p in points] for name in pair)
-        panels[0].plot(recall, precision, marker="o", color="black")
-        for point, x, y in zip(points, recall, precision, strict=True):
-            panels[0].annotate(point.label, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
-        panels[0].margins(0.12)  # room for the thresholds next to the outermost points
-        panels[0].set(xlabel=f"variety: {pair[1]}", ylabel=f"quality: {pair[0]}", title="the trade-off")
+        _draw_trade_off(panels[0], points, *map(str, pair))
+    for panel, name in zip(panels[has_both:], names, strict=False):
+        _draw_score(panel, points, name)
+    for panel in panels[count:]:
+        panel.axis("off")
+    figure.suptitle(plain_title(title, 32 * columns), fontsize=11)
+    figure.savefig(path, metadata={"Title": title})
+
+
+def _draw_trade_off(panel: Any, points: Sequence[TruncationPoint], precision: str, recall: str) -> None:
+    quality, variety = ([p.scores[name].value for p in points] for name in (precision, recall))
+    panel.plot(variety, quality, marker="o", color="black")
+    for point, x, y in zip(points, variety, quality, strict=True):
+        panel.annotate(point.label, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    panel.margins(0.12)  # room for the thresholds next to the outermost points
+    panel.set(xlabel=f"variety: {recall}", ylabel=f"quality: {precision}", title="the trade-off, at each threshold")
+
+
+def _draw_score(panel: Any, points: Sequence[TruncationPoint], name: str) -> None:
     places = range(len(points))
-    for panel, name in zip(panels[has_both:], names, strict=True):
-        panel.plot(places, [p.scores[name].value for p in points], marker="o")
-        panel.set_xticks(places, [p.label for p in points], fontsize=8)
-        panel.set(xlabel="truncation threshold", title=name)
-    figure.suptitle(title)
-    figure.savefig(path)
+    panel.plot(places, [p.scores[name].value for p in points], marker="o")
+    floor = (points[0].scores[name].details or {}).get("floor")
+    if floor is not None:
+        panel.axhline(floor, linestyle="--", linewidth=1, color="grey", label=f"floor {floor:.3g}")
+        panel.legend(fontsize=8)
+    panel.set_xticks(places, [p.label for p in points], fontsize=8)
+    direction = direction_of(name)
+    better = "" if direction == "neither" else f" ({direction} is better)"
+    panel.set(xlabel="largest component of the latent", ylabel=f"{name}{better}", title=name)

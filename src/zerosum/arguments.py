@@ -25,7 +25,6 @@ TEXTS = {
     "penalty_weight": "Weight of the penalty.",
     "dropout": "Share of the critic's units that are dropped.",
     "c": "Bound to which every weight of the critic is clipped: [-c, c].",
-    "ema": "Decay of the generator's running average, which samples are drawn from. 0: none.",
     "recompute": "Whether to keep less for the backward pass and compute each block twice.",
     "batch_size": "Real samples per update.",
     "steps": "Generator updates in all.",

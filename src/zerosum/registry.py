@@ -1,16 +1,17 @@
-"""The recipes there are: every module of ``recipes/`` that defines ``recipe``, by the name that people type."""
+"""The recipes there are: modules of ``recipes/`` that define ``recipe``, those of installed packages, and one's own."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zerosum.arguments import RENAMED
+from zerosum import own
 from zerosum.discovery import Modules
 from zerosum.errors import UsageError, nearest
+from zerosum.pages import Page
 
 if TYPE_CHECKING:
     from zerosum.system import Recipe
@@ -62,14 +63,84 @@ def about(name: str) -> About:
     return About(*positional, **keywords)
 
 
+def page(recipe: str | Path | Page | Callable[..., Recipe] | Recipe) -> Page:
+    """A recipe, however it is given.
+
+    Args:
+        recipe: Name of a recipe of zerosum or of an installed package; path of a file, ``FILE.py`` or
+            ``FILE.py:FUNCTION``; ``MODULE:FUNCTION``; a function; or a finished ``Recipe``.
+
+    Raises:
+        UsageError: There is no such recipe, or what is given is not one. The message says what to do.
+    """
+    if isinstance(recipe, Page):
+        return recipe
+    if isinstance(recipe, str):
+        return _named(recipe)
+    if isinstance(recipe, Path):
+        return own.from_file(recipe.expanduser())
+    if callable(recipe) and not isinstance(recipe, type):
+        module = getattr(recipe, "__module__", "")
+        return _built_in(_name_of(module)) if _is_built_in(module, recipe) else own.from_function(recipe)
+    if hasattr(recipe, "phases") and not isinstance(recipe, type):
+        return own.from_value(recipe)
+    raise UsageError(
+        f"{recipe!r} is not a recipe; give a name, the path of a .py file, a function of the data, or a Recipe"
+    )
+
+
+def _named(name: str) -> Page:
+    points = own.installed().get(name, ())
+    rivals = [f"zerosum ({name})"] if name in RECIPES.names else []
+    rivals += [f"{own.package_of(point)} ({point.module}:{point.attr or 'recipe'})" for point in points]
+    if len(rivals) > 1:
+        raise UsageError(
+            f"there are {len(rivals)} recipes {name!r}: of {' and of '.join(rivals)}; name one by MODULE:FUNCTION, "
+            f"zerosum's by zerosum.recipes.{name.replace('-', '_')}:recipe"
+        )
+    if name in RECIPES.names:
+        return _built_in(name)
+    if points:
+        return own.from_package(points[0])
+    if name.startswith("zerosum.recipes.") and name.endswith(":recipe"):
+        return _built_in(_name_of(name.removesuffix(":recipe")))
+    found = own.from_text(name)
+    if found is not None:
+        return found
+    beside = f" To take the file, write ./{name}.py." if Path(f"{name}.py").is_file() else ""
+    known = (*RECIPES.names, *own.installed())
+    raise UsageError(
+        f"there is no recipe {name!r}.{nearest(name, known, cutoff=0.6)}{beside} There are: {', '.join(known)}; "
+        "or the path of a .py file"
+    )
+
+
+def _built_in(name: str) -> Page:
+    return Page(
+        name,
+        RECIPES.find(name),
+        RECIPES.doc(name),
+        RECIPES.literal(name, "RENAMED") or {},
+        RECIPES.literal(name, "MOVED") or {},
+    )
+
+
+def _name_of(module: str) -> str:
+    return module.split(".")[-1].replace("_", "-")
+
+
+def _is_built_in(module: str, function: Callable[..., Any]) -> bool:
+    name = _name_of(module)
+    return module.startswith("zerosum.recipes.") and name in RECIPES.names and RECIPES.find(name) is function
+
+
 def find(name: str) -> Callable[..., Recipe]:
-    """The recipe called ``name``.
+    """The recipe called ``name``, as a function of the data.
 
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    found: Callable[..., Recipe] = RECIPES.find(name)
-    return found
+    return page(name).function
 
 
 def arguments(name: str) -> dict[str, inspect.Parameter]:
@@ -78,8 +149,7 @@ def arguments(name: str) -> dict[str, inspect.Parameter]:
     Raises:
         UsageError: There is no such recipe; the message names the nearest.
     """
-    parameters = inspect.signature(find(name), eval_str=True).parameters
-    return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return page(name).arguments
 
 
 def defaults(name: str) -> dict[str, Any]:
@@ -92,37 +162,3 @@ def defaults(name: str) -> dict[str, Any]:
     function = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == "recipe")
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return {arg.arg: default.value for arg, default in pairs if isinstance(default, ast.Constant)}
-
-
-def renamed(name: str) -> dict[str, str]:
-    """Names that a recipe's arguments had in earlier versions, with those of today."""
-    known = arguments(name)
-    old = RENAMED | (RECIPES.literal(name, "RENAMED") or {})
-    return {before: now for before, now in old.items() if now in known and before not in known}
-
-
-def current(name: str, given: Mapping[str, Any], *, note: bool = True) -> dict[str, Any]:
-    """Arguments for a recipe, those with names of earlier versions under their names of today.
-
-    Args:
-        name: Name of the recipe.
-        given: Arguments by name.
-        note: Whether to warn of a name that has changed.
-
-    Raises:
-        UsageError: The recipe has no such argument, or one is given under both of its names.
-    """
-    known, old = arguments(name), renamed(name)
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        now = old.get(key, key)
-        if now not in known:
-            raise UsageError(
-                f"recipe {name!r} has no argument {key!r}.{nearest(key, known)} It has: {', '.join(known)}"
-            )
-        if now in found:
-            raise UsageError(f"recipe {name!r}: {now!r} is given twice, once under its earlier name")
-        if now != key and note:
-            warnings.warn(f"recipe {name!r}: the argument {key!r} is now called {now!r}", stacklevel=3)
-        found[now] = value
-    return found

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from zerosum import Settings, train
+from zerosum import train
 from zerosum.cli.main import run
 from zerosum.data import load
 
@@ -37,16 +37,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     np.savez(pixels, images=load("fashion-mini").pixels[::125])
     made = Runs(folder / "images", folder / "points", folder / "unscored", pixels, folder / "classes")
     every = {"sample_every": 2, "save_every": 2}
-    images = Settings(data=f"npz:{pixels}", out=str(made.images), eval_every=2, precision="float32", **every)
+    images = dict(data=f"npz:{pixels}", out=str(made.images), eval_every=2, precision="float32", **every)
     # At such a rate a few steps make images that differ from one another: tests compare grey levels.
-    train("dcgan", images, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
-    train("gan", Settings(data="ring", out=str(made.points), precision="float32", **every), latent=4, steps=2)
+    train("dcgan", **images, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
+    train("gan", data="ring", out=str(made.points), precision="float32", **every, latent=4, steps=2)
     unscored(made.points, made.unscored)
     labelled = folder / "labelled.npz"
     names = np.array(["coat", "bag", "dress", "bag"] * 20)
     np.savez(labelled, images=np.load(pixels)["images"], labels=names)
-    classes = Settings(data=f"npz:{labelled}", out=str(made.classes), precision="float32", **every)
-    train("cgan", classes, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
+    classes = dict(data=f"npz:{labelled}", out=str(made.classes), precision="float32", **every)
+    train("cgan", **classes, latent=8, width=4, kernel=4, lr=0.1, batch_size=8, steps=4)
     return made
 
 

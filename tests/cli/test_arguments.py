@@ -12,7 +12,7 @@ from zerosum.arguments import TEXTS, documented, texts_of
 from zerosum.cli import arguments
 from zerosum.cli.main import VERBS, option_of
 from zerosum.folder import RunFolder
-from zerosum.runs.settings import Settings
+from zerosum.runs.settings import RESERVED, Settings
 
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 FEW = ["--data", "ring", "--steps", "1", "--latent", "2", "--width", "4", "--sample-every", "9", "--watch=-1"]
@@ -34,7 +34,8 @@ def check_texts(help_text: str, texts: dict[str, str], options: dict[str, str]) 
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_every_option_of_training_is_explained(zerosum, name: str) -> None:
+def test_every_option_of_training_is_explained(zerosum, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")  # in more, the two groups stand side by side
     texts = texts_of(registry.find(name).__doc__ or "") | documented(Settings.__doc__ or "")
     options = {key: option_of(key) for key in (*registry.arguments(name), *SETTINGS)}
     said = zerosum("train", name, "--help")
@@ -66,7 +67,7 @@ def option_classes(module: ModuleType) -> Iterator[type]:
             yield value
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS.names if verb not in ("train", "resume", "lab")])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS.names if verb not in ("train", "resume", "lab", "completion")])
 def test_every_option_of_a_verb_is_explained(zerosum, verb: str) -> None:
     (options,) = option_classes(VERBS.load(verb))
     texts: dict[str, str] = {}
@@ -92,7 +93,7 @@ def test_an_old_name_is_understood_with_a_note(zerosum, word: list[str]) -> None
     assert RunFolder("run").record()["arguments"]["n_critic"] == 2
     assert zerosum("resume", "run", "--k", 2).code == 0
     refused = zerosum("resume", "run", "--k", 3)
-    assert refused.code == 1
+    assert refused.code == 2
     assert "n_critic: recorded 2, now 3" in refused.err
 
 
@@ -107,7 +108,7 @@ def test_an_old_name_is_understood_with_a_note(zerosum, word: list[str]) -> None
 def test_old_names_of_a_page_are_understood(
     recipe: str, argv: list[str], expected: dict[str, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = arguments.parse(recipe, argv, "zerosum train")
+    options = arguments.parse(registry.page(recipe), argv, "zerosum train")
     assert {key: options[key] for key in expected} == expected
     notes = capsys.readouterr().err.splitlines()
     assert len(notes) == len(expected)
@@ -116,7 +117,7 @@ def test_old_names_of_a_page_are_understood(
 
 def test_names_of_today_are_not_noted(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["--lr", "0.3", "--n-critic", "3", "--out", "k", "--data=k"]  # dcgan's learning rate is called lr
-    options = arguments.parse("rsgan", argv, "zerosum train")
+    options = arguments.parse(registry.page("rsgan"), argv, "zerosum train")
     assert (options["lr"], options["n_critic"], options["out"], options["data"]) == (0.3, 3, "k", "k")
     assert capsys.readouterr().err == ""
 
@@ -127,14 +128,26 @@ def test_an_option_that_never_was_is_refused(zerosum) -> None:
     assert "--k" in said.err
 
 
-def test_options_are_divided_into_arguments_and_settings() -> None:
-    options = arguments.parse("gan", ["--seed", "3", "--width", "7"], "zerosum train")
+def test_options_are_those_of_the_recipe_and_of_every_run() -> None:
+    options = arguments.parse(registry.page("gan"), ["--seed", "3", "--width", "7"], "zerosum train")
     assert options.keys() == {*registry.arguments("gan"), *SETTINGS}
-    own, settings = arguments.split("gan", options)
-    assert own.keys() == registry.arguments("gan").keys()
-    assert (own["width"], settings) == (7, Settings(seed=3))
+    assert (options["width"], options["seed"]) == (7, 3)
+
+
+def test_no_argument_of_a_recipe_is_called_as_a_setting_is() -> None:
+    assert not {(name, key) for name in registry.names() for key in registry.arguments(name) if key in RESERVED}
+    assert SETTINGS < RESERVED
+
+
+def test_the_help_has_two_groups_of_options(zerosum, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    _, of_recipe, of_run, _ = re.split(r"(?:recipe|run|command) options", zerosum("train", "gan", "--help").out)
+    assert "--latent" in of_recipe
+    assert "--latent" not in of_run
+    assert "--seed" in of_run
+    assert "--seed" not in of_recipe
 
 
 def test_other_defaults_can_be_given() -> None:
-    options = arguments.parse("gan", ["--seed", "3"], "zerosum train", {"seed": 4, "width": 5})
+    options = arguments.parse(registry.page("gan"), ["--seed", "3"], "zerosum train", {"seed": 4, "width": 5})
     assert (options["seed"], options["width"]) == (3, 5)

@@ -32,11 +32,11 @@ def test_every_verb_explains_itself(zerosum, verb: str) -> None:
         (["sample"], 2, ["RUN"]),
         (["sample", "x", "--cuont", "3"], 2, ["--cuont", "--count"]),
         (["interpolate", "x", "--kind", "slurp"], 2, ["slurp", "slerp"]),
-        (["train", "dcgann"], 1, ["no recipe 'dcgann'", "Did you mean 'dcgan'?"]),
-        (["train", "--steps", "3"], 1, ["the recipe comes first"]),
+        (["train", "dcgann"], 2, ["no recipe 'dcgann'", "Did you mean 'dcgan'?"]),
+        (["train", "--steps", "3"], 2, ["the recipe comes first"]),
         (["train", "dcgan", "--widht", "3"], 2, ["--widht", "--width"]),
         (["train", "dcgan", "--data", "fashion-mnits"], 1, ["no source 'fashion-mnits'", "Did you mean"]),
-        (["recipes", "wgan-pg"], 1, ["no recipe 'wgan-pg'", "Did you mean 'wgan-gp'?"]),
+        (["recipes", "wgan-pg"], 2, ["no recipe 'wgan-pg'", "Did you mean 'wgan-gp'?"]),
         (["data", "rign"], 1, ["no source 'rign'", "Did you mean 'ring'?"]),
     ],
 )
@@ -50,9 +50,20 @@ def test_mistakes_are_explained(zerosum, words: list[str], code: int, parts: lis
 @pytest.mark.parametrize("verb", ["sample", "eval", "interpolate", "report", "resume"])
 def test_what_is_no_run_is_refused_with_the_nearest_one(zerosum, runs, verb: str) -> None:
     said = zerosum(verb, runs.images.parent / "imagse")
-    assert said.code == 1
+    assert said.code == 2
     assert "is not a run" in said.err
     assert f"Did you mean {runs.images}?" in said.err
+
+
+def test_help_of_a_verb_can_be_asked_for_in_both_ways(zerosum) -> None:
+    said = zerosum("help", "train")
+    assert (said.code, said.out) == (0, zerosum("train", "--help").out)
+    assert said.out.startswith("usage: zerosum train RECIPE")
+    assert zerosum("help", "trian").err == zerosum("trian").err
+
+
+def test_a_short_word_is_not_likened_to_a_long_one(zerosum) -> None:
+    assert "Did you mean" not in zerosum("train", "nope").err
 
 
 def test_a_damaged_record_is_refused(zerosum, image_run) -> None:
@@ -126,7 +137,7 @@ def test_errors_for_users_are_one_line_and_others_are_bugs(zerosum, monkeypatch:
 
     monkeypatch.setattr("zerosum.cli.report.run", fail)
     errors: list[BaseException] = [CheckpointError("it is damaged"), UsageError("ema=2: no", argument="ema")]
-    assert zerosum("report", "x") == (1, "", "zerosum: --ema 2: no\n")
+    assert zerosum("report", "x") == (2, "", "zerosum: --ema 2: no\n")
     assert zerosum("report", "x") == (1, "", "zerosum: it is damaged\n")
     errors.append(KeyboardInterrupt())
     assert zerosum("report", "x") == (130, "", "interrupted\n")
@@ -135,7 +146,7 @@ def test_errors_for_users_are_one_line_and_others_are_bugs(zerosum, monkeypatch:
         zerosum("report", "x")
 
 
-@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["nonsense"], 2), (["report", "nowhere"], 1)])
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["nonsense"], 2), (["report", "nowhere"], 2)])
 def test_the_program_ends_with_the_code_of_the_verb(words: list[str], code: int) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(words)

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 import zerosum
-from zerosum import Settings
 from zerosum.data.describe import describe, summary
 from zerosum.data.images import Images
 
@@ -102,9 +101,9 @@ TINY: dict[str, dict[str, Any]] = {
     [*((name, size) for name in ("biggan", "biggan-deep", "sngan-projection") for size in (64, 128)), ("dcgan", 256)],
 )
 def test_published_systems_train_on_a_folder(photos: Path, tmp_path: Path, name: str, size: int) -> None:
-    settings = Settings(data=f"folder:{photos}", size=size, out=str(tmp_path / "run"), precision="float32")
-    trained = zerosum.train(name, settings, **TINY[name], batch_size=4, steps=2)
+    settings = {"data": f"folder:{photos}", "size": size, "out": str(tmp_path / "run"), "precision": "float32"}
+    trained = zerosum.train(name, **settings, **TINY[name], batch_size=4, steps=2)
     assert trained.outcome.finished
-    samples = zerosum.load(tmp_path / "run").with_seed(1)(0, 3)
+    samples = zerosum.load(tmp_path / "run").generator.with_seed(1)(0, 3)
     assert samples.shape == (3, 3, size, size)
     assert float(samples.float().std((1, 2, 3)).min()) > 0

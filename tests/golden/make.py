@@ -221,7 +221,7 @@ def resume(run: Path) -> None:
     """Go on with a run to the last step."""
     words = RESUME_WORDS.get(run.name, "").split()
     with contextlib.chdir(HERE):  # where some have their images
-        zerosum("resume", run, "--steps", RESUMED_STEPS, "--override", *words)
+        zerosum("resume", run, "--steps", RESUMED_STEPS, *words)
 
 
 def summed_up(samples: Tensor) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def sampled(run: Path, *, best: bool = False) -> dict[str, Any]:
     """What the generator of a run makes."""
     import zerosum as library
 
-    return summed_up(library.load(run, best=best)(0, SAMPLES))
+    return summed_up(library.load(run, best=best).generator(0, SAMPLES))
 
 
 def rows(file: Path, first: int = 0) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def test_every_network_plays_under_every_conditioning_and_constraint(network: st
 @pytest.mark.parametrize("labels", [name for name, norm in LABELS.items() if norm])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_labels_enter_the_generator_s_normalisation(network: str, labels: str) -> None:
-    choice = {"network": network, "labels": labels, "conditioning": "projection"}
+    choice = {"network": network, "g_conditioning": labels, "conditioning": "projection"}
     if labels not in NETWORKS[network].label_norms:
         objective = "energy-based" if network == "autoencoder" else "hinge"
         refused("use", **{**choice, "objective": objective, "latent": 8})
@@ -313,10 +313,10 @@ def test_penalties_are_those_of_their_names_with_published_weights(name: str, we
         (["reads energies", "autoencoder"], {"objective": "energy-based"}),
         (["reads logits", "energy-based"], {"objective": "hinge", "network": "autoencoder"}),
         (["features and logit"], {"objective": "energy-based", "network": "autoencoder", "conditioning": "concat"}),
-        (["needs a critic that knows", "projection"], {"labels": "batch-norm"}),
+        (["needs a critic that knows", "projection"], {"g_conditioning": "batch-norm"}),
         (
             ["'infogan' has no layers", "'concat' or 'batch-norm'"],
-            {"labels": "adain", "network": "infogan", "conditioning": "concat"},
+            {"g_conditioning": "adain", "network": "infogan", "conditioning": "concat"},
         ),
         (["dropout", "the same"], {"penalty": "consistency"}),
         (["no place for dropout"], {"network": "infogan", "dropout": 0.5}),

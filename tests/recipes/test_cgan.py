@@ -44,9 +44,9 @@ def test_losses_are_those_of_the_conditional_game(critic: str) -> None:
 def test_samples_of_a_run_keep_their_label_whatever_the_pieces(tmp_path: Path) -> None:
     import zerosum
 
-    settings = zerosum.Settings(data="fashion-mini", size=16, out=str(tmp_path / "run"))  # which no score fits
-    run = zerosum.train("cgan", settings, **{**SMALL, "steps": 2})
-    sampler = zerosum.load(run.folder.path)
+    settings = {"data": "fashion-mini", "size": 16, "out": str(tmp_path / "run")}  # which no score fits
+    run = zerosum.train("cgan", **settings, **{**SMALL, "steps": 2})
+    sampler = zerosum.load(run.folder.path).generator
     z, y = sampler.latents(0, 100)
     assert z.shape == (100, 8)
     assert y.shape == (100,)

@@ -235,8 +235,8 @@ def test_arguments_that_make_no_sense_are_refused(name: str, arguments: dict[str
 
 
 def test_k_and_the_measure_of_convergence_are_logged_and_drawn(tmp_path: Path) -> None:
-    settings = zerosum.Settings(data="ring", out=str(tmp_path / "run"))
-    run = zerosum.train("began", settings, **SMALL)
+    settings = {"data": "ring", "out": str(tmp_path / "run")}
+    run = zerosum.train("began", **settings, **SMALL)
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     assert {"D/k", "D/convergence", "D/real", "D/adv", "G/fake"} == set(rows[-1]["losses"])
     assert "convergence" in run.folder.report.read_text()

@@ -144,11 +144,11 @@ def test_a_run_can_be_sampled_and_logs_the_information(tmp_path: Path) -> None:
 
     import zerosum
 
-    settings = zerosum.Settings(data="fashion-mini", size=16, out=str(tmp_path / "run"))  # which no score fits
-    run = zerosum.train("info-gan", settings, **{**SMALL, "steps": 2})
+    settings = {"data": "fashion-mini", "size": 16, "out": str(tmp_path / "run")}  # which no score fits
+    run = zerosum.train("info-gan", **settings, **{**SMALL, "steps": 2})
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     assert {"G/information", "D/information", "G/info", "D/adv"} <= set(rows[-1]["losses"])
-    sampler = zerosum.load(run.folder.path)
+    sampler = zerosum.load(run.folder.path).generator
     (v,) = sampler.latents(0, 70)
     assert v.shape == (70, 6 + 10 + 2)
     assert set(v[:, 6:16].sum(1).tolist()) == {1}

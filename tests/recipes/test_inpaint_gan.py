@@ -107,9 +107,9 @@ def test_a_run_can_be_sampled_walked_and_scored_without_taking_images_for_labels
     from zerosum.cli.interpolate import InterpolateOptions, walk
     from zerosum.runs.scoring import generated
 
-    settings = zerosum.Settings(data="fashion-mini", out=str(tmp_path / "run"))
-    run = zerosum.train("inpaint-gan", settings, **{**SMALL, "steps": 2})
-    sampler = zerosum.load(run.folder.path)
+    settings = {"data": "fashion-mini", "out": str(tmp_path / "run")}
+    run = zerosum.train("inpaint-gan", **settings, **{**SMALL, "steps": 2})
+    sampler = zerosum.load(run.folder.path).generator
     z, y = sampler.latents(0, 70)
     samples = sampler(0, 70)
     assert torch.equal(samples[:, :, :16], y[:, :, :16])

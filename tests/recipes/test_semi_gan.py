@@ -169,9 +169,9 @@ def test_refuses_what_does_not_fit() -> None:
 def test_a_run_whose_images_are_gone_can_still_be_sampled(tmp_path: Path) -> None:
     import zerosum
 
-    settings = zerosum.Settings(data="fashion-mini", size=16, out=str(tmp_path / "run"))  # which no score fits
-    run = zerosum.train("semi-gan", settings, **SMALL)
-    assert zerosum.load(run.folder.path)(0, 3).shape == (3, 1, 16, 16)
+    settings = {"data": "fashion-mini", "size": 16, "out": str(tmp_path / "run")}  # which no score fits
+    run = zerosum.train("semi-gan", **settings, **SMALL)
+    assert zerosum.load(run.folder.path).generator(0, 3).shape == (3, 1, 16, 16)
     shape_only = Data("gone", (1, 32, 32), images().classes, 10_000, "", ())
     recipe = registry.find("semi-gan")(shape_only, **SMALL)
     with pytest.raises(TypeError, match="gone has no images"):

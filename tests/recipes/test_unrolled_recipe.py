@@ -166,4 +166,4 @@ def test_negative_numbers_of_steps_are_refused():
 
 
 def test_the_critic_s_learning_rate_is_still_known_by_its_earlier_name():
-    assert registry.current("unrolled", {"lr": 3e-4, "g_lr": 1e-4}, note=False) == {"d_lr": 3e-4, "g_lr": 1e-4}
+    assert registry.page("unrolled").current({"lr": 3e-4, "g_lr": 1e-4}, note=False) == {"d_lr": 3e-4, "g_lr": 1e-4}

@@ -25,8 +25,8 @@ def test_critic_updates_before_each_generator_update() -> None:
 
 
 def ran(out: Path, stop: Stop | None = None) -> RunFolder:
-    settings = zerosum.Settings(data="ring", out=str(out), save_every=1, log_every=1)
-    return zerosum.train("wgan", settings, stop=stop, schedule="official", batch_size=8, latent=4, steps=2).folder
+    settings = {"data": "ring", "out": str(out), "save_every": 1, "log_every": 1}
+    return zerosum.train("wgan", **settings, stop=stop, schedule="official", batch_size=8, latent=4, steps=2).folder
 
 
 def test_stopped_and_resumed_it_counts_the_same_batches_and_images(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def small(clothes: str) -> Callable[..., RunFolder]:
 
     def train(out: Path, *, stop: Stop | None = None, **settings: object) -> RunFolder:
         chosen = {"data": clothes, "out": str(out), "save_every": 2, "log_every": 1, **settings}
-        return zerosum.train("dcgan", zerosum.Settings(**chosen), stop=stop, **SMALL).folder  # type: ignore[arg-type]
+        return zerosum.train("dcgan", **chosen, stop=stop, **SMALL).folder  # type: ignore[arg-type]
 
     return train
 

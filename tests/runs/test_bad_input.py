@@ -97,7 +97,7 @@ def test_bad_data_are_refused_before_a_folder_is_made(
 
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    assert run(["train", "dcgan", *TINY, "--out", str(tmp_path)]) == 1
+    assert run(["train", "dcgan", *TINY, "--out", str(tmp_path)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
 
@@ -127,7 +127,7 @@ def test_a_full_disk_keeps_what_was_saved(
 def test_a_diverging_run_stops_with_the_terms_name_and_can_be_looked_at(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(NonFiniteLoss, match=r"iteration \d+: the term 'w' of player '[DG]'"):
-        zerosum.train("wgan-gp", zerosum.Settings(out=str(out), data="ring"), lr=1e30, width=8, steps=50)
+        zerosum.train("wgan-gp", out=str(out), data="ring", lr=1e30, width=8, steps=50)
     assert (out / "report.html").exists()
 
 
@@ -140,5 +140,5 @@ def test_import_is_lazy_and_help_needs_no_torch() -> None:
 
 def test_a_choice_that_does_not_exist_is_refused_from_python_too(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="critic must be one of concat, projection, not 'both'"):
-        zerosum.train("cgan", zerosum.Settings(out=str(tmp_path / "run")), critic="both")
+        zerosum.train("cgan", out=str(tmp_path / "run"), critic="both")
     assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,17 @@ MOVED = [name for name in registry.names() if registry.RECIPES.literal(name, "MO
     ],
 )
 def test_arguments_have_their_names_of_today(recipe: str, old: dict[str, Any], now: dict[str, Any]) -> None:
-    defaults = {key: parameter.default for key, parameter in registry.arguments(recipe).items()}
+    page = registry.page(recipe)
+    defaults = {key: parameter.default for key, parameter in page.arguments.items()}
     assert all(defaults[key] != value for key, value in now.items()), "or the test could not fail"
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what a run recorded is not its owner's to change
-        assert arguments_of({"recipe": recipe, "arguments": old}) == defaults | now
-    assert changes_of(recipe, {**old, "minutes": 3}) == {**now, "minutes": 3}
+        assert arguments_of({"recipe": recipe, "arguments": old}, page) == defaults | now
+    assert changes_of(page, {**old, "minutes": 3}) == {**now, "minutes": 3}
 
 
 def test_every_old_name_leads_to_an_argument_and_hides_none() -> None:
-    found = {name: registry.renamed(name) for name in registry.names()}
+    found = {name: registry.page(name).earlier_names for name in registry.names()}
     assert {"gan", "custom", "unrolled", "wgan-div"} <= {name for name, old in found.items() if old}
     for name, old in found.items():
         known = registry.arguments(name)
@@ -68,18 +70,18 @@ def test_every_old_name_leads_to_an_argument_and_hides_none() -> None:
 )
 def test_what_is_not_known_any_more_is_said(recipe: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        arguments_of({"recipe": recipe, "arguments": arguments})
+        arguments_of({"recipe": recipe, "arguments": arguments}, registry.page(recipe))
     assert message in str(caught.value)
 
 
 def test_an_old_name_in_a_call_is_understood_with_a_warning(tmp_path: Path) -> None:
-    settings = zerosum.Settings(data="ring", out=str(tmp_path / "run"), sample_every=9, watch=-1)
+    settings = {"data": "ring", "out": str(tmp_path / "run"), "sample_every": 9, "watch": -1}
     with pytest.warns(UserWarning, match=r"recipe 'gan': the argument 'k' is now called 'n_critic'"):
-        run = zerosum.train("gan", settings, k=2, steps=1, width=4, latent=2)
+        run = zerosum.train("gan", **settings, k=2, steps=1, width=4, latent=2)
     assert run.folder.record()["arguments"]["n_critic"] == 2
-    assert zerosum.resume(run.folder.path, {"k": 2}).outcome.step == 1  # as it was recorded: no change
+    assert zerosum.resume(run.folder.path, k=2).outcome.step == 1  # as it was recorded: no change
     with pytest.raises(UsageError, match="n_critic: recorded 2, now 3"):
-        zerosum.resume(run.folder.path, {"k": 3})
+        zerosum.resume(run.folder.path, k=3)
 
 
 # Weights.
@@ -88,9 +90,9 @@ def test_an_old_name_in_a_call_is_understood_with_a_warning(tmp_path: Path) -> N
 class Rule:
     """The name of today for a saved name."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, moved: dict[str, str]) -> None:
-        monkeypatch.setattr(type(registry.RECIPES), "literal", lambda *_: moved)
-        self.rename: Callable[[str, Collection[str]], str] = renamer("any")
+    def __init__(self, moved: dict[str, str]) -> None:
+        page = replace(registry.page("gan"), moved=moved)
+        self.rename: Callable[[str, Collection[str]], str] = renamer(page)
 
     def __call__(self, saved: str, *wanted: str) -> str:
         return self.rename(saved, set(wanted))
@@ -109,8 +111,8 @@ class Rule:
         ("weights/F/net.net.x", "weights/D/net.x"),  # only the prefix goes
     ],
 )
-def test_all_that_belongs_to_a_weight_moves_with_it(monkeypatch: pytest.MonkeyPatch, saved: str, now: str) -> None:
-    rule = Rule(monkeypatch, {"F/net.": "D/"})
+def test_all_that_belongs_to_a_weight_moves_with_it(saved: str, now: str) -> None:
+    rule = Rule({"F/net.": "D/"})
     assert rule(saved, now) == now
     assert rule(saved, now, "weights/D/other") == now
     assert rule(saved, "weights/D/other") == saved, "nothing is wanted under the new name"
@@ -118,22 +120,22 @@ def test_all_that_belongs_to_a_weight_moves_with_it(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("saved", ["weights/G/net.x", "weights/E/net.x", "memory/t", "weights/FF/net.x"])
-def test_other_networks_stay(monkeypatch: pytest.MonkeyPatch, saved: str) -> None:
-    rule = Rule(monkeypatch, {"F/net.": "D/"})
+def test_other_networks_stay(saved: str) -> None:
+    rule = Rule({"F/net.": "D/"})
     assert rule(saved, "weights/D/x", "opt/D/t") == saved
 
 
-def test_a_prefix_may_become_another_and_several_may_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = Rule(monkeypatch, {"A/old.": "B/new.", "C/": "B/head."})
+def test_a_prefix_may_become_another_and_several_may_move() -> None:
+    rule = Rule({"A/old.": "B/new.", "C/": "B/head."})
     assert rule("weights/A/old.x", "weights/B/new.x") == "weights/B/new.x"
     assert rule("opt/A/t", "opt/B/t") == "opt/B/t"
     assert rule("opt/C/m/x", "opt/B/m/head.x") == "opt/B/m/head.x"
-    assert Rule(monkeypatch, {})("weights/A/old.x", "weights/B/new.x") == "weights/A/old.x"
+    assert Rule({})("weights/A/old.x", "weights/B/new.x") == "weights/A/old.x"
 
 
 @pytest.mark.parametrize("name", MOVED)
 def test_weights_of_every_page_that_moved_some_are_found(name: str) -> None:
-    rename = renamer(name)
+    rename = renamer(registry.page(name))
     ((old, new),) = registry.RECIPES.literal(name, "MOVED").items()
     before, now = old.partition("/"), new.partition("/")
     for part in ("weights/{}/{}a.weight", "opt/{}/m/{}a.weight", "opt/{}/t", "average/{}/{}a"):
@@ -164,7 +166,7 @@ def test_a_state_in_training_is_found_with_its_optimizer_averages_and_memory_lay
     weight = trained.weights["F"]["net.conv.weight"]
     trained.weights["F"]["net.conv.weight"] = weight.contiguous(memory_format=torch.channels_last)
     checkpoint.save(tmp_path / "old", trained, {})
-    rule = Rule(monkeypatch, {"F/net.": "D/"})
+    rule = Rule({"F/net.": "D/"})
     found, _ = checkpoint.load(tmp_path / "old", start(new), rule.rename)
     saved = flatten(trained)
     assert len(flatten(found)) == len(saved) > 15
@@ -200,12 +202,12 @@ RUNS = {
 def test_a_run_goes_on_as_if_its_names_had_never_changed(tmp_path: Path, clothes: str, recipe: str) -> None:
     every = {"sample_every": 9, "save_every": 2, "watch": -1, "precision": "float32"}
     data = clothes if recipe == "semi-gan" else "ring"
-    settings = zerosum.Settings(data=data, out=str(tmp_path / "run"), **every)
-    folder = zerosum.train(recipe, settings, steps=4, **RUNS[recipe]).folder
+    settings = dict(data=data, out=str(tmp_path / "run"), **every)
+    folder = zerosum.train(recipe, **settings, steps=4, **RUNS[recipe]).folder
     uninterrupted = tensors(folder.latest())
     shutil.rmtree(folder.latest())  # as if it had been killed after step 2 was saved
     backdate(folder, recipe)
-    zerosum.load(folder.path)
+    assert zerosum.load(folder.path).step
     assert zerosum.resume(folder.path).outcome.step == 4
     resumed = tensors(folder.latest())
     assert resumed.keys() == uninterrupted.keys()

@@ -111,18 +111,18 @@ def test_keeps_the_last_two_and_the_best(folder: RunFolder) -> None:
     assert [p.name for p in folder.checkpoints()] == ["step-000000004", "step-000000006"]
     first = folder.checkpoint_for(4)
     folder.mark_best(first, "fd_fashion", 1.0)
-    zerosum.resume(folder.path, {"steps": 12}, override=True)
+    zerosum.resume(folder.path, steps=12)
     assert [p.name for p in folder.checkpoints()] == ["step-000000004", "step-000000010", "step-000000012"]
 
 
 def test_changed_arguments_are_refused_and_shown(folder: RunFolder) -> None:
     with pytest.raises(UsageError, match=r"width: recorded 4, now 8; a run keeps these"):
-        zerosum.resume(folder.path, {"width": 8})
-    with pytest.raises(UsageError, match="width: recorded 4, now 8"):
-        zerosum.resume(folder.path, {"width": 8}, override=True)
-    with pytest.raises(UsageError, match=r"steps: recorded 6, now 8.*override=True"):
-        zerosum.resume(folder.path, {"steps": 8})
-    assert zerosum.resume(folder.path, {"steps": 8}, override=True).outcome.step == 8
+        zerosum.resume(folder.path, width=8)
+    with pytest.raises(UsageError, match=r"out: recorded .*; a run keeps these"):
+        zerosum.resume(folder.path, out="elsewhere")
+    with pytest.raises(UsageError, match=r"no argument or setting 'widht'\. Did you mean 'width'\?"):
+        zerosum.resume(folder.path, widht=8)
+    assert zerosum.resume(folder.path, steps=8).outcome.step == 8
     assert folder.record()["arguments"]["steps"] == 8
 
 
@@ -130,10 +130,10 @@ def test_an_argument_that_is_newer_than_the_run_takes_its_default(folder: RunFol
     record = folder.record()
     del record["arguments"]["beta1"]
     folder.write_record(record)
-    assert main.run(["resume", str(folder.path), "--steps", "8", "--override"]) == 0
+    assert main.run(["resume", str(folder.path), "--steps", "8"]) == 0
     assert folder.record()["arguments"]["beta1"] == 0.5
     with pytest.raises(UsageError, match=r"beta1: recorded 0\.5, now 0\.0"):
-        zerosum.resume(folder.path, {"beta1": 0.0})
+        zerosum.resume(folder.path, beta1=0.0)
 
 
 def test_changed_data_are_refused(folder: RunFolder) -> None:
@@ -158,7 +158,7 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_works(folder: RunFol
 def test_a_pickle_is_refused(folder: RunFolder) -> None:
     torch.save({"a": torch.zeros(1)}, folder.latest() / "tensors.safetensors")
     with pytest.raises(CheckpointError, match="pickle"):
-        zerosum.load(folder.path)
+        zerosum.load(folder.path).generator(0, 1)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(folder: RunFolder) -> None:

@@ -99,7 +99,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(run: RunFolder, tm
 def test_pictures_are_compared_with_real_samples(run: RunFolder, clothes: str) -> None:
     rows = list(Rows(run.variety))
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5, 6]
-    samples = zerosum.load(run.path)(0, 64)
+    samples = zerosum.load(run.path).generator(0, 64)
     real, _ = zerosum.data.load(clothes, size=16).batch(0, 64, seed=1)
     expected = math.sqrt(samples.var(0).double().mean() / real.var(0).double().mean())
     assert rows[-1]["spread"] == pytest.approx(expected, rel=0.02)  # rounded to five places
@@ -121,8 +121,8 @@ def test_points_are_watched_too_and_the_rules_hear_of_losses_and_scores(
 
     monkeypatch.setattr(alarm, "find_saturated_critics", saturated)
     monkeypatch.setattr(alarm, "find_missing_classes", unbalanced)
-    chosen = Settings(data="ring", out=str(tmp_path / "run"), watch=2, sample_every=4)
-    folder = zerosum.train("gan", chosen, width=8, steps=4).folder
+    chosen = {"data": "ring", "out": str(tmp_path / "run"), "watch": 2, "sample_every": 4}
+    folder = zerosum.train("gan", **chosen, width=8, steps=4).folder
     assert [row["step"] for row in Rows(folder.spectra)] == [2, 4]
     assert list(Rows(folder.variety))[-1]["samples"] == 2000
     assert heard == [

@@ -9,7 +9,7 @@ import warnings
 
 from zerosum._version import __version__
 from zerosum.discovery import Modules
-from zerosum.errors import ZerosumError, nearest
+from zerosum.errors import UsageError, ZerosumError, nearest
 
 VERBS = Modules("zerosum.cli", "VERB", "verb")
 HELP = """zerosum {version}: train, evaluate, explain and compare generative adversarial networks
@@ -25,7 +25,11 @@ usage: zerosum VERB [OPTIONS]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command line, and exit with 0, 1 (cannot be done), 2 (cannot be understood) or 130 (interrupted)."""
+    """Run a command line, and exit with a code.
+
+    0: done. 1: it cannot be done (data, files, memory, numbers that became NaN). 2: it was asked for wrongly (a verb,
+    recipe, option, run or value that does not exist). 130: interrupted.
+    """
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -37,6 +41,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit code."""
+    if argv[:1] == ["help"] and len(argv) > 1:
+        argv = [*argv[1:], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         listed = "\n".join(f"  {verb:<12} {what}" for verb, what in verbs().items())
         print(HELP.format(version=__version__, verbs=listed), end="")
@@ -60,7 +66,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         raise  # to `main`
     except ZerosumError as error:  # other errors are bugs, and keep their tracebacks
-        return _fail(as_option(str(error), error.argument), 1)
+        return _fail(as_option(str(error), error.argument), 2 if isinstance(error, UsageError) else 1)
 
 
 def verbs() -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from zerosum.errors import UsageError
 
 VERB = ("continue a run that was stopped", 20)  # what it does, and its place in the list
 
-HELP = """usage: zerosum resume RUN [--override] [OPTIONS]
+HELP = """usage: zerosum resume RUN [OPTIONS]
 
-Continue a run from its newest checkpoint. The options are those of `zerosum train RECIPE`. Values that differ from the
-recorded ones are refused, unless --override is given and they do not change what was learnt (--steps, --minutes,
---log-every, --sample-every, --save-every, --eval-every and so on).
+Continue a run from its newest checkpoint. The options are those of `zerosum train RECIPE`. A run keeps the values that
+it was started with, but for those that do not change what was learnt: --steps, --minutes, --log-every, --sample-every,
+--save-every, --keep, --eval-every and so on.
 """
 
 
@@ -23,21 +25,21 @@ def run(argv: list[str]) -> int:
     from zerosum.cli.train import finish, interruptible
     from zerosum.core import parallel
     from zerosum.folder import RunFolder
-    from zerosum.runs import api
-    from zerosum.runs.earlier import arguments_of
+    from zerosum.runs import api, earlier
+    from zerosum.runs.source import page_of
 
     path, *rest = argv
     if path.startswith("-"):
         raise UsageError(f"the run's folder comes first: zerosum resume RUN {path} ...")
-    override = "--override" in rest
-    record = RunFolder(path).record()
-    recorded = {**arguments_of(record), **record["settings"]}
-    rest = [word for word in rest if word != "--override"]
-    changes = arguments.parse(str(record["recipe"]), rest, "zerosum resume RUN", recorded)
+    folder = RunFolder(path)
+    record = folder.record()
+    page = page_of(folder, record, goes_on=True)
+    recorded = earlier.arguments_of(record, page) | asdict(earlier.settings_of(record, page))
+    rest = [word for word in rest if word != "--override"]  # what earlier versions wanted, for any change
+    changes = arguments.parse(page, rest, "zerosum resume RUN", recorded)
     parallel.join()
     try:
         with interruptible() as stop:
-            trained = api.resume(path, changes, override=override, progress=True, stop=stop)
-            return finish(trained, stop)
+            return finish(api.resume(path, stop=stop, **changes), stop)
     finally:
         parallel.leave()

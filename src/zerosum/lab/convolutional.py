@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -29,6 +29,7 @@ from zerosum.networks.pairs import Pair
 from zerosum.networks.residual import HIDDEN_GAIN, Conv3, conv3
 from zerosum.objectives import least_squares, non_saturating, wasserstein
 from zerosum.objectives.objective import Objective
+from zerosum.own import from_value
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.runs.setup import Setup
 from zerosum.system import Batch, system
@@ -253,7 +254,9 @@ def train_nets(
     """
     recipe = system(game(method, nets), latent=normal(LATENT), batch_size=batch, steps=steps, draws={"eps": per_sample})
     settings = plain_settings(data.name, seed)
-    setup = Setup(method.label, {}, settings, data, recipe, torch.device("cpu"), None, None)
+    setup = Setup(
+        replace(from_value(recipe), name=method.label), {}, settings, data, recipe, torch.device("cpu"), None, None
+    )
     try:
         _, state, _ = deque(play(setup), maxlen=1).pop()
     except NonFiniteLoss:

@@ -64,19 +64,19 @@ def check_conditioning(name: str, chosen: Conditioning | None, family: Networks,
         )
 
 
-def check_labels(labels: str, conditioning: str, network: str, family: Networks) -> None:
+def check_g_conditioning(name: str, conditioning: str, network: str, family: Networks) -> None:
     """Labels that enter the generator by normalisation need a critic that knows them, and layers to enter.
 
     Raises:
         ValueError: One of them is missing.
     """
-    if labels == "concat":
+    if name == "concat":
         return
     if conditioning == "none":
-        raise ValueError(f"labels={labels!r} needs a critic that knows the label: use conditioning='projection'")
-    if labels not in family.label_norms:
+        raise ValueError(f"g_conditioning={name!r} needs a critic that knows the label: use conditioning='projection'")
+    if name not in family.label_norms:
         allowed = " or ".join(map(repr, ("concat", *family.label_norms)))
-        raise ValueError(f"the generator of {network!r} has no layers for labels={labels!r}: use {allowed}")
+        raise ValueError(f"the generator of {network!r} has no layers for g_conditioning={name!r}: use {allowed}")
 
 
 def check_penalty(

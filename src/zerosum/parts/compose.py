@@ -46,7 +46,7 @@ class Choice:
     penalty_weight: float | None
     network: str | None
     conditioning: str
-    labels: str
+    g_conditioning: str
     constraint: str
     c: float
     norm: str | None
@@ -128,13 +128,13 @@ def resolve(data: Data, choice: Choice) -> Parts:
     compatible.check_objective(choice.objective, goal, network, family)
     compatible.check_critic(network, family, constraint, choice.norm, choice.dropout)
     compatible.check_conditioning(choice.conditioning, conditioning, family, len(data.classes), data.is_points)
-    compatible.check_labels(choice.labels, choice.conditioning, network, family)
+    compatible.check_g_conditioning(choice.g_conditioning, choice.conditioning, network, family)
     compatible.check_penalty(choice.penalty, penalty, family, conditioning, choice.dropout)
     weight = choice.penalty_weight if choice.penalty_weight is not None else penalty.weight if penalty else 0.0
     if weight < 0:
         raise ValueError(f"penalty_weight={weight}: must be at least 0 (without it: 0, or penalty='none')")
     classes = len(data.classes) if conditioning else 0
-    norm = pick(LABELS, choice.labels, "kind of labels")
+    norm = pick(LABELS, choice.g_conditioning, "conditioning of the generator")
     return Parts(goal, penalty, weight, family, conditioning, constraint, classes, norm(classes) if norm else None)
 
 

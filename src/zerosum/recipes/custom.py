@@ -5,7 +5,7 @@ average-least-squares, average-hinge; f-kl, f-reverse-kl, f-pearson, f-neyman, f
 f-jensen-shannon, f-total-variation, f-gan; loss-sensitive; energy-based (for the network autoencoder).
 penalty: none, wgan-gp, one-sided, zero-centred, wgan-div, dragan, r1, r2, consistency, feature-matching, pulling-away.
 network: mlp, dcgan, infogan, resnet, autoencoder.
-conditioning: none, concat, projection, auxiliary; labels: concat, batch-norm, adain.
+conditioning: none, concat, projection, auxiliary; g_conditioning: concat, batch-norm, adain.
 constraint: none, clip, spectral-norm, weight-norm. norm: none, batch, layer.
 dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optimizer: adam, rmsprop, sgd.
 
@@ -20,6 +20,7 @@ from zerosum.registry import About
 from zerosum.system import Recipe
 
 ABOUT = About("Goodfellow et al.", 2014, "1406.2661")
+RENAMED = {"labels": "g_conditioning"}
 MOVED = {"D/net.": "D/"}  # critics that were not told labels had a wrapper
 
 
@@ -31,7 +32,7 @@ def recipe(
     penalty_weight: float | None = None,
     network: str | None = None,
     conditioning: str = "none",
-    labels: str = "concat",
+    g_conditioning: str = "concat",
     constraint: str = "none",
     c: float = 0.01,
     norm: str | None = None,
@@ -60,7 +61,7 @@ def recipe(
         penalty_weight: Weight of the penalty. None: the published one.
         network: Family of both networks. None: dcgan, or mlp on points.
         conditioning: Way in which the label enters the critic.
-        labels: Way in which it then enters the generator: concat (beside the latent), batch-norm or adain.
+        g_conditioning: Way in which it then enters the generator: concat (beside the latent), batch-norm or adain.
         constraint: Constraint on the critic's weights.
         c: Bound to which every weight of the critic is clipped: [-c, c], with the constraint clip.
         norm: Normalisation in the critic: none, batch or layer. None: the network's own.

@@ -4,206 +4,234 @@ from __future__ import annotations
 
 import platform
 import shlex
+import shutil
+import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from zerosum import __version__, registry
-from zerosum.core import checkpoint, parallel
-from zerosum.data import load as load_data
-from zerosum.data.base import Data
-from zerosum.errors import UsageError
+from zerosum import __version__, own, registry
+from zerosum.core import parallel
+from zerosum.data import is_given
+from zerosum.errors import NonFiniteLoss, UsageError
 from zerosum.folder import RunFolder
-from zerosum.runs import earlier
+from zerosum.pages import Page
+from zerosum.runs import source
 from zerosum.runs.log import display_for
 from zerosum.runs.loop import Outcome, Stop, Training
-from zerosum.runs.phases import begin, game_at, sampler_at
-from zerosum.runs.sampler import Sampler
+from zerosum.runs.opening import open_run, reopen
+from zerosum.runs.run import Run
 from zerosum.runs.scoring import check
-from zerosum.runs.settings import SAFE, Settings
+from zerosum.runs.settings import Settings
 from zerosum.runs.setup import Setup, build
+from zerosum.runs.tracking import check_tracking
+from zerosum.system import Recipe
 
-SAFE_ARGUMENTS = frozenset({"steps"})  # recipe arguments that a resumed run may change, on request
+__all__ = ["load", "open_run", "resume", "train"]
 
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A run that was trained.
-
-    Attributes:
-        folder: Folder of the run.
-        setup: What was trained.
-        outcome: How the run ended.
-    """
-
-    folder: RunFolder
-    setup: Setup
-    outcome: Outcome
+SETTINGS = frozenset(field.name for field in fields(Settings))
 
 
 def train(
-    recipe: str, settings: Settings | None = None, *, progress: bool = False, stop: Stop | None = None, **arguments: Any
-) -> TrainedRun:
-    """Train a recipe in a new folder.
+    recipe: str | Path | Page | Callable[..., Recipe] | Recipe,
+    *,
+    data: Any = None,
+    labels: Any = None,
+    progress: bool = True,
+    stop: Stop | None = None,
+    **arguments: Any,
+) -> Run:
+    """Train a recipe on data, in a new folder that records everything.
 
     Args:
-        recipe: Name of the recipe; ``zerosum recipes`` lists all of them.
-        settings: Settings of the run: data, folder, seed, precision and so on. ``None``: the defaults.
-        progress: Whether to show a progress bar on stderr.
-        stop: What ends the run early, with everything saved, once it is set from elsewhere.
-        arguments: Arguments of the recipe, such as ``width=32``.
+        recipe: Name of a recipe (``zerosum recipes`` lists all of them), path of a ``.py`` file, a function
+            ``(data, *, ...) -> Recipe``, or a finished ``Recipe``.
+        data: What to learn: a source such as ``"fashion-mini"``; the path of a folder, ``.zip`` or ``.npz``; an array
+            or tensor of images (N, H, W, C) or (N, C, H, W) or of points (N, 2); a map-style Dataset; or a ``Data``.
+            ``None``: the shipped clothes. See :func:`zerosum.data.load`.
+        labels: Labels of an array or tensor, (N,).
+        progress: Whether to show on stderr where the run is, and how far it has come.
+        stop: What ends the run early, with everything saved, once it is set from elsewhere. ``None``: Ctrl-C does.
+        arguments: Arguments of the recipe, such as ``width=32``, and settings of the run, such as ``seed=1``; see
+            :class:`zerosum.Settings`.
 
     Raises:
         UsageError: Something that was asked for does not exist or cannot be done.
         DataError: The data cannot be loaded.
         NonFiniteLoss: A loss became NaN or infinite. Earlier checkpoints are kept.
+        KeyboardInterrupt: Ctrl-C; what was learnt is saved.
     """
-    setup = build(recipe, arguments, settings or Settings(), progress=progress and parallel.rank() == 0)
+    own.refuse_while_importing()
+    page = registry.page(recipe)
+    shown = progress and parallel.rank() == 0
+    setup = setup_of(page, arguments, data=data, labels=labels, progress=shown)
     check(setup)
+    check_tracking(setup.settings)
     if parallel.rank() == 0:
-        folder = RunFolder.create(setup.settings.out, recipe, setup.settings.data)
-        folder.write_record(record_of(setup))
+        folder = RunFolder.create(setup.settings.out, page.name, setup.settings.data)
+        folder.write_record(record_of(setup) | source.keep(folder, page))
     parallel.wait()
     if parallel.rank() != 0:
         folder = RunFolder(setup.settings.out or "")
-    return _play(setup, folder, progress=progress, stop=stop, resumed=False)
+    return _play(setup, folder, progress=shown, stop=stop)
+
+
+def setup_of(
+    page: Page, arguments: Mapping[str, Any], *, data: Any = None, labels: Any = None, progress: bool = True
+) -> Setup:
+    """What :func:`train` trains, from the same arguments.
+
+    Raises:
+        UsageError: Something that was asked for does not exist or cannot be done.
+        DataError: The data cannot be loaded.
+    """
+    settings = Settings(**{key: value for key, value in arguments.items() if key in SETTINGS})
+    rest = {key: value for key, value in arguments.items() if key not in SETTINGS}
+    wanted = arguments.get("data") if data is None else data
+    return build(page, rest, settings, data=wanted, labels=labels, progress=progress)
 
 
 def resume(
-    path: Path | str,
-    changes: Mapping[str, Any] | None = None,
+    run: Path | str | Run,
     *,
-    override: bool = False,
-    progress: bool = False,
+    data: Any = None,
+    labels: Any = None,
+    recipe: Any = None,
+    progress: bool = True,
     stop: Stop | None = None,
-) -> TrainedRun:
+    **changes: Any,
+) -> Run:
     """Continue a run from its newest checkpoint: on the CPU, bit for bit as if it had never stopped.
 
     Args:
-        path: Folder of the run.
-        changes: Settings and arguments that are to differ from the recorded ones.
-        override: Whether to accept changes that do not alter what was already learnt.
-        progress: Whether to show a progress bar on stderr.
-        stop: What ends the run early, with everything saved, once it is set from elsewhere.
+        run: Folder of the run, or the run.
+        data: The data, where they were given in Python. They must be the same.
+        labels: Their labels, where they were given beside them.
+        recipe: The recipe, where it was defined in a notebook. It must be the same.
+        progress: Whether to show on stderr how far the run has come.
+        stop: What ends the run early, with everything saved, once it is set from elsewhere. ``None``: Ctrl-C does.
+        changes: Settings and arguments that are to differ from the recorded ones: ``steps``, and settings that do not
+            change what is learnt, such as ``minutes`` or ``eval_every``.
 
     Raises:
-        UsageError: The folder is not that of a run, or changes are not allowed; the message lists them.
+        UsageError: The folder is not that of a run, a change is not allowed, or recipe or data have changed.
         CheckpointError: The checkpoint cannot be read.
+        KeyboardInterrupt: Ctrl-C; what was learnt is saved.
     """
-    folder = RunFolder(path)
+    own.refuse_while_importing()
+    if isinstance(run, Run):
+        data, recipe = (run._data if data is None else data), recipe or run._recipe
+    folder = RunFolder(run.path if isinstance(run, Run) else run)
     record = folder.record()
-    setup = reopen(record, changes or {}, override=override, progress=progress)
+    page = source.page_of(folder, record, recipe, goes_on=True)
+    shown = progress and parallel.rank() == 0
+    setup = reopen(record, page, changes, data=data, labels=labels, progress=shown)
     if setup.data.fingerprint != record["data"]["fingerprint"]:
         raise UsageError(
-            f"{setup.settings.data} is not what {path} was trained on: its content has changed since then "
+            f"{setup.settings.data} is not what {folder.path} was trained on: its content has changed since then "
             f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]})"
         )
     check(setup)
-    if changes and parallel.rank() == 0:
-        folder.write_record({**record, **_choices(setup)})
-    return _play(setup, folder, progress=progress, stop=stop, resumed=True)
+    check_tracking(setup.settings)
+    return _play(setup, folder, progress=shown, stop=stop, record={**record, **_choices(setup)} if changes else record)
 
 
-def _play(setup: Setup, folder: RunFolder, *, progress: bool, stop: Stop | None, resumed: bool) -> TrainedRun:
+def load(
+    path: Path | str,
+    *,
+    best: bool = False,
+    step: int | None = None,
+    device: str = "cpu",
+    recipe: Any = None,
+) -> Run:
+    """Open a run: ``load("runs/x").sample(9)``.
+
+    Args:
+        path: Folder of the run.
+        best: Whether its networks are those of the checkpoint with the best score instead of the newest one.
+        step: Iterations after which the wanted checkpoint was saved. ``None``: the newest, or the best.
+        device: Device to compute on: auto, cpu, cuda or cuda:N.
+        recipe: The recipe, where it was defined in a notebook. It must be the same.
+
+    Raises:
+        UsageError: The folder is not that of a run. What is wrong with its checkpoints is said when they are needed.
+    """
+    own.refuse_while_importing()
+    page = None if recipe is None else registry.page(recipe)
+    return Run(path, best=best, step=step, device=device, recipe=page)
+
+
+def _play(
+    setup: Setup,
+    folder: RunFolder,
+    *,
+    progress: bool,
+    stop: Stop | None,
+    record: Mapping[str, Any] | None = None,
+) -> Run:
+    """Train a setup in its folder: from the beginning, or where there is a record from its newest checkpoint."""
+    if progress:
+        print(f"{setup.name} on {setup.data.name}: {folder.path}", file=sys.stderr, flush=True)
+    with _interruptible(stop) as request:
+        display = display_for(setup.recipe.steps, shown=progress, unit="samples" if setup.data.is_points else "images")
+        outcome = _play_here(setup, folder, Training(setup, folder, display, request), record)
+    if request.asked and stop is None:
+        if progress:
+            print(f"stopped after {outcome.step:,} steps, saved in {folder.path}", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+    given = setup.data if is_given(setup.data) else None
+    return Run(folder.path, device=str(setup.device), recipe=setup.page, data=given, outcome=outcome)
+
+
+def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapping[str, Any] | None) -> Outcome:
     from zerosum.report.write import write_report
 
-    display = display_for(setup.recipe.steps, shown=progress and parallel.rank() == 0)
-    training = Training(setup, folder, display, stop or Stop())
-    if resumed:
-        training.restore()
     if parallel.rank() != 0:
-        return TrainedRun(folder, setup, training.play())
+        if record is not None:
+            training.restore()
+        return training.play()
     with folder.locked():
+        if record is not None:
+            training.restore()
+            folder.write_record({key: value for key, value in record.items() if key != "schema"})
         try:
-            outcome = training.play()
+            return training.play()
+        except NonFiniteLoss:
+            raise
+        except Exception:
+            if record is None and training.step == 0 and not folder.checkpoints():
+                shutil.rmtree(folder.path)  # it failed before anything was learnt
+            raise
         finally:
-            write_report(folder)
-    return TrainedRun(folder, setup, outcome)
+            if folder.path.is_dir():
+                write_report(folder)
 
 
-def reopen(
-    record: Mapping[str, Any],
-    changes: Mapping[str, Any],
-    *,
-    override: bool = False,
-    progress: bool = False,
-    stand_in: Data | None = None,
-) -> Setup:
-    """The setup that a record describes, with the changes that are allowed.
+@contextmanager
+def _interruptible(stop: Stop | None) -> Iterator[Stop]:
+    """Let the first Ctrl-C end the run after its current iteration, unless the caller sees to that."""
+    request = stop or Stop()
+    if stop is not None or threading.current_thread() is not threading.main_thread():
+        yield request
+        return
 
-    Args:
-        record: Contents of ``run.json``.
-        changes: Settings and arguments that are to differ from the recorded ones.
-        override: Whether to accept changes that do not alter what was already learnt.
-        progress: Whether to show a progress bar on stderr.
-        stand_in: Data to use instead of the real ones, where only their shape matters.
+    def ask(number: int, frame: object) -> None:
+        if request.asked:
+            raise KeyboardInterrupt
+        request.asked = True
+        print("\nstopping after this step, and saving; press again to stop at once", file=sys.stderr, flush=True)
 
-    Raises:
-        UsageError: Changes are not allowed. The message lists both values of each.
-    """
-    settings = earlier.settings_of(record)
-    arguments = earlier.arguments_of(record)
-    known = asdict(settings)
-    changes = earlier.changes_of(str(record["recipe"]), changes)
-    current = known | arguments
-    differing = {k: v for k, v in changes.items() if current.get(k) != v}
-    safe = {k for k in differing if k in SAFE or k in SAFE_ARGUMENTS}
-    refused = differing if not override else {k: v for k, v in differing.items() if k not in safe}
-    if refused:
-        listed = "; ".join(f"{k}: recorded {current.get(k)!r}, now {v!r}" for k, v in sorted(refused.items()))
-        hint = "accept this with override=True" if set(refused) <= safe else "a run keeps these, so start a new one"
-        raise UsageError(f"the run was started with other arguments: {listed}; {hint}", argument="override")
-    arguments |= {k: v for k, v in differing.items() if k in arguments}
-    settings = replace(settings, **{k: v for k, v in differing.items() if k in known})
-    return build(str(record["recipe"]), arguments, settings, progress=progress, stand_in=stand_in)
-
-
-def load(path: Path | str, *, best: bool = False, device: str = "cpu") -> Sampler:
-    """Load the generator of a run, ready to sample from: ``load("runs/x").with_seed(1)(0, 64)``.
-
-    Args:
-        path: Folder of the run.
-        best: Whether to take the checkpoint with the best score instead of the newest one.
-        device: Device to compute on: auto, cpu, cuda or cuda:N.
-
-    Raises:
-        UsageError: The folder is not that of a run.
-        CheckpointError: The run has no readable checkpoint.
-    """
-    return open_run(path, best=best, device=device)[1]
-
-
-def open_run(
-    path: Path | str, *, best: bool = False, device: str = "cpu", real: bool = False
-) -> tuple[Setup, Sampler, int]:
-    """Open a run: its setup, its generator, and the number of iterations after which that was saved.
-
-    Args:
-        path: Folder of the run.
-        best: Whether to take the checkpoint with the best score instead of the newest one.
-        device: Device to compute on: auto, cpu, cuda or cuda:N.
-        real: Whether to load the real data too. Otherwise it does not matter whether they still exist.
-
-    Raises:
-        UsageError: The folder is not that of a run, or ``best`` is asked for and no checkpoint was scored.
-        CheckpointError: The run has no readable checkpoint.
-    """
-    folder = RunFolder(path)
-    record = folder.record()
-    record["settings"] = {**record["settings"], "device": device}
-    setup = reopen(record, {}, stand_in=None if real else _stand_in(record["data"], record["settings"]["size"]))
-    chosen = folder.best() if best else folder.latest()
-    if chosen is None:
-        raise UsageError(f"{path}: no checkpoint was scored during training (eval_every), so none is the best")
-    step = int(checkpoint.load_meta(chosen)["step"])
-    state, _ = folder.load(begin(setup, game_at(setup, step)), chosen, earlier.renamer(setup.name))
-    return setup, sampler_at(setup, state, step), step
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def record_of(setup: Setup) -> dict[str, Any]:
@@ -211,15 +239,16 @@ def record_of(setup: Setup) -> dict[str, Any]:
     data = setup.data
     return {
         **_choices(setup),
-        "paper": registry.describe(setup.name).split("\n\n")[0],
+        "paper": setup.page.text.split("\n\n")[0],
         "data": {
             "name": data.name,
             "shape": data.shape,
             "classes": data.classes,
             "count": data.count,
             "fingerprint": data.fingerprint,
+            "given": is_given(data),
         },
-        "command": shlex.join(["zerosum", *sys.argv[1:]]),
+        "command": _command(setup),
         "machine": {
             "device": torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
@@ -231,41 +260,23 @@ def record_of(setup: Setup) -> dict[str, Any]:
     }
 
 
+def _command(setup: Setup) -> str:
+    """The command that started the run, of the shell or of Python."""
+    if Path(sys.argv[0]).name == "zerosum" or Path(sys.argv[0]).parts[-2:] == ("zerosum", "__main__.py"):
+        return shlex.join(["zerosum", *sys.argv[1:]])
+    page, settings = setup.page, setup.settings
+    words = {k: v for k, v in setup.arguments.items() if v != page.arguments[k].default}
+    words |= {f.name: v for f in fields(Settings) if (v := getattr(settings, f.name)) != f.default}
+    texts = {key: repr(value) for key, value in words.items()}
+    if is_given(setup.data):
+        texts["data"] = f"<{setup.data.name}>"
+    origin = page.origin() if page.origin is not None else None
+    named = repr(page.name) if origin is None else repr(origin.path) if origin.kind == "file" else page.name
+    return f"zerosum.train({', '.join([named, *(f'{key}={text}' for key, text in texts.items())])})"
+
+
 def _choices(setup: Setup) -> dict[str, Any]:
     # What `auto` meant is recorded: another machine must not decide differently in the middle of a run.
     decided = {"precision": "bf16" if setup.autocast else "float32", "compile": "on" if setup.backend else "off"}
     settings = asdict(setup.settings) | decided
     return {"recipe": setup.name, "arguments": setup.arguments, "settings": settings}
-
-
-@dataclass(frozen=True)
-class RecordedData(Data):
-    """Data of a recorded shape. They are read only when a batch is needed, as by priors that draw images to complete.
-
-    Attributes:
-        size: Side of the images in pixels, as in the run's settings.
-    """
-
-    size: int | None
-
-    @cached_property
-    def content(self) -> Data:
-        """The data themselves."""
-        data = load_data(self.name, size=self.size, progress=False)
-        if data.fingerprint != self.fingerprint:
-            raise UsageError(f"{self.name} is not what the run was trained on: its content has changed since then")
-        return data
-
-    def batch(
-        self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
-    ) -> tuple[Tensor, Tensor | None]:
-        """Batch ``k`` of the data themselves."""
-        return self.content.batch(k, size, seed=seed, rank=rank, world=world, device=device)
-
-
-def _stand_in(data: Mapping[str, Any], size: int | None) -> Data | None:
-    """Data of the recorded shape, without their content. ``None``: points, which are drawn rather than stored."""
-    if len(data["shape"]) == 1:
-        return None
-    known = (data["name"], tuple(data["shape"]), tuple(data["classes"]), data["count"], data["fingerprint"], ())
-    return RecordedData(*known, size=size)

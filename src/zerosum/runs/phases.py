@@ -86,6 +86,7 @@ def sampler_of(setup: Setup, state: State, index: int) -> Sampler:
         device=setup.device,
         autocast=setup.autocast,
         seed=setup.settings.seed,
+        names=setup.data.classes,
     )
     sampler.load(sampled_tensors(state, recipe.generator))
     return sampler

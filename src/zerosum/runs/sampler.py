@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zerosum.core.game import State
 from zerosum.core.random import generator
-from zerosum.errors import UsageError
+from zerosum.errors import UsageError, nearest
 from zerosum.latent.truncation import truncated
 from zerosum.networks.layers.batch_norm import BatchNorm, standing_statistics
 
@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 BLOCK = 64  # latents are drawn in blocks, so that sample 1,000 does not depend on how the ones before it were drawn
 PIECE = 250  # samples that are computed at once
+LISTED = 20  # largest number of classes that a message lists
 
 
 class Sampler:
@@ -36,6 +37,7 @@ class Sampler:
         device: Device to compute on.
         autocast: Precision, as in training. ``None``: float32.
         seed: Seed of the sequence.
+        names: Names of the classes, for :meth:`sample`; ``()`` where they have none.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Sampler:
         device: torch.device | str = "cpu",
         autocast: torch.dtype | None = None,
         seed: int = 0,
+        names: Sequence[str] = (),
     ) -> None:
+        self.names = tuple(names)
         self.network = copy.deepcopy(network).to(device).eval().requires_grad_(False)
         self.prior, self.device, self.autocast, self.seed = prior, torch.device(device), autocast, seed
         self.classes: tuple[int, ...] = ()  # classes in turn; () for those that the prior draws
@@ -54,6 +58,67 @@ class Sampler:
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Give the generator these weights and buffers."""
         self.network.load_state_dict(tensors)
+
+    def __repr__(self) -> str:
+        count = sum(weight.numel() for weight in self.network.parameters())
+        kind = "labels and latents" if self.labelled else "latents"
+        return f"<generator of {count:,} parameters, from {kind}, seed {self.seed}, on {self.device}>"
+
+    @property
+    def module(self) -> nn.Module:
+        """A copy of the network as a plain module in evaluation mode, called with latents, and labels where there are.
+
+        It belongs to the caller: ``torch.save``, ``torch.export`` or further training do not touch the run.
+        """
+        return copy.deepcopy(self.network).requires_grad_(True)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        classes: str | int | Sequence[str | int] | None = None,
+        truncation: float | None = None,
+        standing: int = 0,
+    ) -> Tensor:
+        """Samples: those that belong to a seed, the same every time.
+
+        Args:
+            n: Number of samples.
+            seed: Seed. ``None``: the run's own, as in its pictures.
+            classes: Classes of the samples, in turn: names or numbers from 0. ``None``: as the prior draws them.
+            truncation: Largest size of a latent's component, above 0. ``None``: latents as in training.
+            standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh.
+
+        Returns:
+            float32 on the CPU, (n, *shape): images in [-1, 1], or points.
+
+        Raises:
+            UsageError: The generator does not take a class, there is no such class, or a number makes no sense.
+        """
+        if n < 1:
+            raise UsageError(f"n={n}: must be at least 1", argument="n")
+        sampler = self if seed is None else self.with_seed(seed)
+        if classes is not None:
+            chosen = [classes] if isinstance(classes, str | int) else classes
+            sampler = call_for_user(sampler.of_classes, [self._number(one) for one in chosen])
+        if truncation is not None:
+            sampler = sampler.truncated(truncation)
+        return (call_for_user(sampler.standing, standing) if standing else sampler)(0, n)
+
+    def _number(self, named: str | int) -> int:
+        """The number of a class."""
+        if isinstance(named, str):
+            if named in self.names:
+                return self.names.index(named)
+            raise UsageError(f"there is no class {named!r}.{nearest(named, self.names)} Classes: {self._listed()}")
+        if self.names and not 0 <= named < len(self.names):
+            raise UsageError(f"there is no class {named}: they are numbered from 0 to {len(self.names) - 1}")
+        return named
+
+    def _listed(self) -> str:
+        shown = ", ".join(self.names[:LISTED]) or "numbers only"
+        return f"{shown}, ... {self.names[-1]}" if len(self.names) > LISTED else shown
 
     def with_seed(self, seed: int) -> Sampler:
         """The same generator with another sequence."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -24,7 +24,7 @@ class Settings:
             recipe's own, which few have.
         precision: Precision of the losses. auto: bf16 where the machine computes in it natively, otherwise float32.
         compile: Whether to compile each update to one graph. auto: on for a GPU, off for a CPU.
-        device: Device to train on: auto, cpu, cuda or cuda:N.
+        device: Device to train on: auto, cpu, cuda, cuda:N or mps. auto: cuda where there is one, otherwise cpu.
         accumulate: Number of parts into which each batch is divided to save memory.
         minutes: Minutes of training after which this call of train or resume ends the run. None: no limit.
         log_every: Iterations between rows of metrics.jsonl. 0: a thousand rows in all.
@@ -79,8 +79,12 @@ class Settings:
             raise UsageError(f"minutes must be above 0, got {self.minutes}", argument="minutes")
 
 
+# Words that mean the same for every recipe, and so cannot be the names of a recipe's own arguments.
+RESERVED = frozenset(field.name for field in fields(Settings))
+RESERVED |= frozenset({"recipe", "labels", "progress", "stop", "config", "seeds", "dry_run", "help"})
+
 # Settings that do not change what is learnt: a resumed run may change them.
-SAFE = frozenset({"out", "minutes", "log_every", "sample_every", "save_every", "eval_every", "eval_start"})
+SAFE = frozenset({"minutes", "log_every", "sample_every", "save_every", "eval_every", "eval_start"})
 SAFE |= frozenset({"metrics", "features", "eval_count", "watch", "keep", "track"})
 
 
@@ -91,21 +95,33 @@ def device_for(settings: Settings) -> torch.device:
         UsageError: There is no such device.
     """
     if settings.device != "auto":
-        try:
-            device = torch.device(settings.device)
-        except RuntimeError as error:
-            raise UsageError(
-                f"device={settings.device}: is not a device; use auto, cpu, cuda or cuda:0", argument="device"
-            ) from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise UsageError(
-                f"device={settings.device}: torch sees no CUDA device here; `zerosum doctor` says more",
-                argument="device",
-            )
-        return device
+        return _named_device(settings.device)
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device() if parallel.world() > 1 else 0)
+
+
+def _named_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device={name}: is not a device; use auto, cpu, cuda or cuda:0", argument="device") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(
+            f"device={name}: zerosum computes on cpu, cuda and mps devices only; use auto, cpu or cuda:0",
+            argument="device",
+        )
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"device={name}: torch sees no CUDA device here; `zerosum doctor` says more", argument="device"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device={name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0", argument="device"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(f"device={name}: torch sees no Apple GPU here; use auto or cpu", argument="device")
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def has_native_bf16(device: torch.device) -> bool:

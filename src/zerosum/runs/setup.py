@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import torch
@@ -15,7 +18,8 @@ from zerosum.core.game import Player
 from zerosum.core.random import generator, reseed, seed_for
 from zerosum.data import Data, load
 from zerosum.errors import UsageError
-from zerosum.runs.settings import Settings, autocast_for, backend_for, device_for
+from zerosum.pages import Page
+from zerosum.runs.settings import RESERVED, Settings, autocast_for, backend_for, device_for
 from zerosum.system import Phase, Recipe
 
 
@@ -24,17 +28,17 @@ class Setup:
     """What is trained: names and values as given, and what they became.
 
     Attributes:
-        name: Name of the recipe.
+        page: The recipe as it was found.
         arguments: All arguments of the recipe.
         settings: Settings of the run.
         data: Data to learn.
-        recipe: The recipe, ready to train.
+        recipe: What the recipe made of them, ready to train.
         device: Device to compute on.
         autocast: Precision of the losses. ``None``: float32.
         backend: Backend of ``torch.compile``. ``None``: nothing is compiled.
     """
 
-    name: str
+    page: Page
     arguments: dict[str, Any]
     settings: Settings
     data: Data
@@ -42,6 +46,11 @@ class Setup:
     device: torch.device
     autocast: torch.dtype | None
     backend: str | None
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return self.page.name
 
     def images(self, steps: int) -> int:
         """Number of real samples that the busiest player of the first game sees in ``steps`` iterations."""
@@ -55,43 +64,114 @@ def _turns(player: Player, steps: int) -> int:
 
 
 def build(
-    name: str,
+    recipe: str | Page,
     arguments: Mapping[str, Any],
     settings: Settings,
     *,
     progress: bool = False,
-    stand_in: Data | None = None,
+    data: Any = None,
+    labels: Any = None,
+    stand_in: bool = False,
 ) -> Setup:
     """Load the data and build the recipe.
 
     Args:
-        name: Name of the recipe.
+        recipe: The recipe, or the name of one.
         arguments: Arguments of the recipe. Those that are missing have their defaults.
         settings: Settings of the run.
         progress: Whether to show a progress bar while images are decoded.
-        stand_in: Data to use instead of the real ones, where only their shape matters.
+        data: Data instead of those that the settings name; see :func:`zerosum.data.load`. ``None``: those.
+        labels: Labels of an array or tensor.
+        stand_in: Whether ``data`` stand for the real ones, where only their shape matters.
 
     Raises:
-        UsageError: There is no such recipe or argument, or the recipe refuses a value.
+        UsageError: There is no such argument, or the recipe refuses a value.
         DataError: The data cannot be loaded.
     """
-    arguments, known = registry.current(name, arguments), registry.arguments(name)
-    full = {key: arguments.get(key, parameter.default) for key, parameter in known.items()}
-    for key, parameter in known.items():
+    page = registry.page(recipe)
+    full = _complete(page, arguments)
+    device = device_for(settings)
+    if not stand_in:
+        wanted = settings.data if data is None else data
+        ready = isinstance(wanted, Data) and wanted.shape[-1] == settings.size
+        data = load(wanted, labels=labels, size=None if ready else settings.size, progress=progress)
+        settings = replace(settings, data=data.name)
+    torch.manual_seed(seed_for(settings.seed, "init"))
+    made = _call(page, data, full)
+    autocast = autocast_for(settings, device)
+    made = replace(made, phases=tuple(_adapt(p, made, settings, autocast) for p in made.phases))
+    _check(page.name, made, settings, None if stand_in else data)
+    return Setup(page, full, settings, data, made, device, autocast, backend_for(settings, device))
+
+
+def _complete(page: Page, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a recipe.
+
+    Raises:
+        UsageError: There is no such argument, it cannot have that value, or its name is that of a setting.
+    """
+    refuse_clashes(page)
+    given = page.current(arguments)
+    full = {key: given.get(key, parameter.default) for key, parameter in page.arguments.items()}
+    for key, value in full.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"recipe {page.name!r}: {key}={value!r} cannot be recorded; arguments are numbers, texts, True, False, "
+                "None, or lists of these"
+            ) from error
+    for key, parameter in page.arguments.items():
         choices = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
         if choices and full[key] not in choices:  # only from Python: the command line refuses it itself
-            raise UsageError(f"recipe {name!r}: {key} must be one of {', '.join(map(str, choices))}, not {full[key]!r}")
-    device = device_for(settings)
-    data = stand_in or load(settings.data, size=settings.size, progress=progress)
-    torch.manual_seed(seed_for(settings.seed, "init"))
+            listed = ", ".join(map(str, choices))
+            raise UsageError(f"recipe {page.name!r}: {key} must be one of {listed}, not {full[key]!r}")
+    return full
+
+
+def refuse_clashes(page: Page) -> None:
+    """Refuse a recipe with an argument that is called as a setting of every run is.
+
+    Raises:
+        UsageError: There is such an argument.
+    """
+    for key in page.arguments:
+        if key in RESERVED:
+            raise UsageError(f"recipe {page.name!r}: every run has a setting {key!r}; give the argument another name")
+
+
+def _call(page: Page, data: Data, arguments: Mapping[str, Any]) -> Recipe:
+    """What a recipe makes of the data.
+
+    Raises:
+        UsageError: The recipe refuses the data or an argument, fails, or does not return a ``Recipe``.
+    """
     try:
-        recipe = registry.find(name)(data, **full)
-        autocast = autocast_for(settings, device)
-        recipe = replace(recipe, phases=tuple(_adapt(p, recipe, settings, autocast) for p in recipe.phases))
+        recipe = page.function(data, **arguments)
     except ValueError as error:
-        raise UsageError(f"recipe {name!r} on {settings.data}: {error}") from error
-    _check(name, recipe, settings, None if stand_in else data)
-    return Setup(name, full, settings, data, recipe, device, autocast, backend_for(settings, device))
+        raise UsageError(f"recipe {page.name!r} on {data.name}: {error}") from error
+    except Exception as error:
+        if page.origin is None:
+            raise
+        raise UsageError(
+            f"recipe {page.name!r} on {data.name}: {_place(error)}{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f"recipe {page.name!r} returned {type(recipe).__name__}, not a Recipe; return what two_player(...) or "
+            "system(...) gives"
+        )
+    return recipe
+
+
+def _place(error: Exception) -> str:
+    """``"FILE, line N: "`` of the innermost line that is neither zerosum's nor an installed package's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = Path(__file__).parents[1]
+    for frame in reversed(frames):
+        if "site-packages" not in frame.filename and not Path(frame.filename).is_relative_to(ours):
+            return f"{Path(frame.filename).name}, line {frame.lineno}: "
+    return ""
 
 
 def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dtype | None) -> Phase:

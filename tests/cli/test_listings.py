@@ -46,18 +46,30 @@ def test_sources_are_listed(zerosum) -> None:
         assert source.summary in said.out
 
 
-def test_a_source_is_described_and_drawn(zerosum, runs) -> None:
-    said = zerosum("data", "ring")
+def test_a_source_is_described_and_nothing_is_written(zerosum, runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(runs.pixels.parent))
+    for source, parts in (
+        ("ring", ["modes        8", "add --out data-ring.png"]),
+        (f"npz:{runs.pixels}", ["32 x 32, grey", "memory ", "classes      none", "add --out data-clothes.npz.png"]),
+        (str(runs.pixels), ["source       npz:", "32 x 32, grey"]),
+        ("~/clothes.npz", ["source       npz:~/clothes.npz"]),
+    ):
+        said = zerosum("data", source)
+        assert said.code == 0
+        for part in parts:
+            assert part in said.out
+    assert not list(Path().iterdir())
+
+
+def test_a_source_is_drawn_where_asked_to(zerosum, runs) -> None:
+    said = zerosum("data", "ring", "--out", "ring.png")
     assert said.code == 0
-    assert "modes        8" in said.out
-    assert "data-ring.png" in said.out
-    assert Path("data-ring.png").is_file()
+    assert "picture      ring.png" in said.out
+    assert Path("ring.png").is_file()
     said = zerosum("data", f"npz:{runs.pixels}", "--size", 16, "--out", "new/x.png")
     assert "16 x 16, grey" in said.out
     with Image.open("new/x.png") as image:
         assert image.size == (128, 128)
-    zerosum("data", f"npz:{runs.pixels}")
-    assert [path.name for path in Path().glob("data-npz-*clothes.npz.png")]
 
 
 def test_damaged_images_are_noted_or_refused(zerosum) -> None:
@@ -65,7 +77,7 @@ def test_damaged_images_are_noted_or_refused(zerosum) -> None:
     folder.mkdir()
     Image.new("L", (8, 8)).save(folder / "a.png")
     (folder / "b.png").write_bytes(b"no image")
-    lenient = zerosum("data", "folder:pets")
+    lenient = zerosum("data", "pets/")
     assert lenient.code == 0
     assert "note " in lenient.out
     strict = zerosum("data", "folder:pets", "--strict")
@@ -74,18 +86,20 @@ def test_damaged_images_are_noted_or_refused(zerosum) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "part"),
+    ("words", "code", "part"),
     [
-        (["ring", "--size", 16], "size"),
-        (["folder:nowhere"], "nowhere"),
-        (["ring", "--out", "x.jpg"], "call it x.png"),
-        (["ring", "--out", "file/x.png"], "cannot be written"),
+        (["ring", "--size", 16], 1, "size"),
+        (["folder:nowhere"], 1, "nowhere"),
+        (["nowhere/"], 1, "there is no file or folder 'nowhere/'"),
+        (["file"], 1, "file is not a folder of images, a .zip or an .npz"),
+        (["ring", "--out", "x.jpg"], 2, "call it x.png"),
+        (["ring", "--out", "file/x.png"], 2, "cannot be written"),
     ],
 )
-def test_data_that_cannot_be_shown_is_explained(zerosum, words: list[object], part: str) -> None:
+def test_data_that_cannot_be_shown_is_explained(zerosum, words: list[object], code: int, part: str) -> None:
     Path("file").touch()
     said = zerosum("data", *words)
-    assert said.code == 1
+    assert said.code == code
     assert part in said.err
 
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from PIL import Image
 
 from zerosum.data import DataError, Images
 from zerosum.data import load as load_any
-from zerosum.data.arrays import to_labels, to_uint8
+from zerosum.data.arrays import to_uint8
 from zerosum.data.ask import Ask
+from zerosum.data.labels import to_labels
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
@@ -54,8 +56,8 @@ def test_grey_images_need_no_channel_axis(load: Load) -> None:
 
 
 def test_what_was_assumed_about_floats_is_noted(load: Load) -> None:
-    assert load(images=PIXELS / 255).notes == ("values were taken to lie in [0, 1]",)
-    assert load(images=PIXELS / 127.5 - 1).notes == ("values were taken to lie in [-1, 1]",)
+    assert load(images=PIXELS / 255).notes == ("values were taken to lie in [0, 1] and rounded to 8 bits",)
+    assert load(images=PIXELS / 127.5 - 1).notes == ("values were taken to lie in [-1, 1] and rounded to 8 bits",)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -150,6 +152,15 @@ def test_other_files_and_names_are_told(tmp_path: Path, load: Load) -> None:
         load_any(f"npz:{tmp_path / 'z.npz'}")
     with pytest.raises(DataError, match="there is no"):
         load_any(f"npz:{tmp_path / 'nothing.npz'}")
+
+
+def test_folders_and_pipes_are_not_npz_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"is a folder. Write folder:{tmp_path}"):
+        load_any(f"npz:{tmp_path}")
+    os.mkfifo(tmp_path / "pipe.npz")
+    for kind in ("npz", "zip"):  # opened, they would wait for ever
+        with pytest.raises(DataError, match="not an ordinary file"):
+            load_any(f"{kind}:{tmp_path / 'pipe.npz'}")
 
 
 def test_arrays_too_large_for_memory_are_refused_unread(monkeypatch: pytest.MonkeyPatch, load: Load) -> None:

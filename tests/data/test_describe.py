@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zerosum.data import Data, Images, load
+from zerosum.data import Images, load
 from zerosum.data.describe import describe, in_units, save_picture, summary
 
 
@@ -81,6 +81,16 @@ def test_points_are_scattered(tmp_path: Path) -> None:
     assert 0.005 < (values < 250).mean() < 0.5
 
 
-def test_other_data_cannot_be_pictured(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="cannot picture Data"):
-        save_picture(Data("x", (2,), (), None, "", ()), tmp_path / "x.png")
+def test_control_characters_are_not_printed() -> None:
+    data = Images.of(
+        np.zeros((2, 4, 4, 1), np.uint8),
+        np.array([0, 1]),
+        name="folder:a\x1b[31m",
+        classes=("b\n", "c"),
+        notes=("d\r",),
+    )
+    text = summary(data)
+    assert "folder:a\\x1b[31m" in text
+    assert "b\\n, c" in text
+    assert "d\\r" in text
+    assert not set("\x1b\r") & set(text)

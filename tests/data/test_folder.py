@@ -223,7 +223,7 @@ def test_a_missing_folder_suggests_its_neighbour(folder: Path, load: Load) -> No
 
 
 def test_an_empty_folder_says_what_it_looked_for(tmp_path: Path, load: Load) -> None:
-    with pytest.raises(DataError, match=r"holds no images \(PNG.*only no files"):
+    with pytest.raises(DataError, match=r"holds no images \(PNG.*BMP\)$"):
         load(tmp_path)
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(DataError, match="only 1 other file"):

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from zerosum.data.ask import Ask, find_path
+from zerosum.data.ask import Ask, find_file
 from zerosum.data.files import Item, Listing, load_listing, sort_items, why_ignored
 from zerosum.data.images import Images
 from zerosum.data.sources import Source
@@ -18,9 +18,7 @@ MAX_MEMBER = 512 << 20
 
 def load_zip(ask: Ask) -> Images:
     """The images in a zip file."""
-    path = find_path(ask)
-    if path.is_dir():
-        raise DataError(f"{ask.source}: {path} is a folder. Write folder:{ask.where}")
+    path = find_file(ask)
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:

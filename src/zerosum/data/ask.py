@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zerosum.errors import DataError, nearest
+from zerosum.files import printable
 
 MAX_SIZE = 4096
 
@@ -55,9 +56,44 @@ def find_path(ask: Ask) -> Path:
     """
     if not ask.where:
         raise DataError(f"{ask.source!r} names no path: write it after the colon, as in {ask.source}PATH")
-    path = Path(ask.where).expanduser()
-    if not path.exists():
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    path = expand(ask.where)
+    if not is_there(path):
+        beside = (
+            [entry.name for entry in path.parent.iterdir()]
+            if is_there(path.parent / ".") and path.parent.is_dir()
+            else []
+        )
         hint = nearest(path.name, beside)
-        raise DataError(f"{ask.source}: there is no {path.absolute()}{'.' if hint else ''}{hint}")
+        where = printable(str(path.absolute()))
+        raise DataError(f"{printable(ask.source)}: there is no {where}{'.' if hint else ''}{hint}")
     return path
+
+
+def find_file(ask: Ask) -> Path:
+    """The file that a source names.
+
+    Raises:
+        DataError: As for :func:`find_path`; or it is a folder, or a pipe or a device, which might never end.
+    """
+    path = find_path(ask)
+    if path.is_dir():
+        raise DataError(f"{ask.source}: {path} is a folder. Write folder:{ask.where}")
+    if not path.is_file():
+        raise DataError(f"{ask.source}: {path} is not an ordinary file")
+    return path
+
+
+def expand(text: str) -> Path:
+    """A path as it is written, with the home folder for ``~``."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # "~name" of somebody who does not exist: a file may be called so
+        return Path(text)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path; not so where the path is too long or has characters that none can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

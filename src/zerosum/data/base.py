@@ -10,12 +10,28 @@ from torch import Tensor
 class Data:
     """A source of real samples.
 
+    For samples that no source of zerosum gives, such as those of a simulation, derive a class and define ``batch``::
+
+        class Discs(Data):
+            def __init__(self):
+                super().__init__(
+                    name="discs", shape=(1, 32, 32), classes=(), count=None, fingerprint="discs of version 1", notes=()
+                )
+
+            def batch(self, k, size, *, seed, rank=0, world=1, device="cpu"):
+                rng = zerosum.core.random.generator(seed, "discs", rank, k)
+                return draw_discs(size, rng).to(device), None  # float32 (size, 1, 32, 32) in [-1, 1]
+
+    Whatever is random must follow from ``(seed, rank, k)``, so that runs can be resumed and repeated; ``rank`` of
+    ``world`` processes takes its own part of each batch. :func:`zerosum.data.check_data` checks all promises.
+
     Attributes:
-        name: Source as the user wrote it, e.g. ``"fashion-mini"`` or ``"folder:photos"``.
-        shape: Shape of a sample: ``(C, H, W)`` for images, ``(2,)`` for points in the plane.
+        name: Canonical source, e.g. ``"fashion-mini"`` or ``"folder:photos"``; for data without one, a name that is
+            not a source's (see :func:`zerosum.data.is_given`).
+        shape: Shape of a sample: ``(C, H, W)`` for images, C = 1 or 3, and ``(2,)`` for points in the plane.
         classes: Names of the classes; empty when there are no labels.
         count: Number of samples; ``None`` where they are drawn without limit.
-        fingerprint: SHA-256 of the content, recorded with every run and score.
+        fingerprint: SHA-256 of the content, recorded with every run and score: another text means other data.
         notes: Oddities of the source, a sentence each, for people.
     """
 
@@ -34,7 +50,23 @@ class Data:
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor | None]:
-        """Batch number ``k`` of a run: ``(x, y)``, x float32 in [-1, 1] for images, y int64 labels or ``None``."""
+        """Batch number ``k`` of a run, a function of the arguments alone.
+
+        Args:
+            k: Number of the batch, from 0.
+            size: Number of samples, on each process.
+            seed: Seed of the order, or of samples that are drawn.
+            rank: Number of this process.
+            world: Number of processes.
+            device: Device of the result.
+
+        Returns:
+            Samples x, float32 ``(size, *shape)``, in [-1, 1] for images; and labels y, int64 ``(size,)``, indices into
+            ``classes``, or ``None`` without classes.
+
+        Raises:
+            DataError: There are fewer samples than one batch on all processes.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define batch()")
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from zerosum.core.random import generator
 from zerosum.data.base import Data
-from zerosum.data.images import Images
+from zerosum.data.images import Images, Pixels
 from zerosum.data.points import Points
+from zerosum.files import printable
 
 _SCATTER = 5000  # points of a scatter plot
 
@@ -19,7 +20,8 @@ def describe(data: Data) -> dict[str, Any]:
     Returns:
         The values name, count (``None``: unlimited), shape, fingerprint, notes; for images also classes (name -> count,
         empty when unlabelled), mean and std of all pixel values on the scale 0..1, and bytes (of all pixels, decoded,
-        as they lie in the cache and in memory); for points modes (number) and mode_std (of a mode).
+        as they lie in the cache and in memory); for points modes (number) and mode_std (of a mode). Of images in a
+        class of one's own, which are made when a batch is asked for, only the names of the classes are known.
     """
     facts: dict[str, Any] = {
         "name": data.name,
@@ -31,6 +33,8 @@ def describe(data: Data) -> dict[str, Any]:
     if isinstance(data, Images):
         mean, std = pixel_statistics(data)
         facts |= {"classes": _class_counts(data), "mean": mean, "std": std, "bytes": data.pixels.nbytes}
+    elif not data.is_points:
+        facts["classes"] = list(data.classes)
     if isinstance(data, Points):
         facts |= {"modes": len(data.modes), "mode_std": data.std}
     return facts
@@ -53,54 +57,58 @@ def summary(data: Data) -> str:
     lines.append(f"samples      {'unlimited' if facts['count'] is None else format(facts['count'], ',')}")
     if data.is_points:
         lines.append("shape        points in the plane")
-        if facts["modes"]:
+        if facts.get("modes"):
             lines.append(f"modes        {facts['modes']}, standard deviation {facts['mode_std']:.4g}")
     else:
         channels, height, width = data.shape
         lines.append(f"shape        {height} x {width}, {'grey' if channels == 1 else 'colour'}")
-        lines.append(f"pixels       mean {facts['mean']:.4f}, standard deviation {facts['std']:.4f} (of 0..1)")
-        lines.append(
-            f"memory       {in_units(facts['bytes'])} decoded, {in_units(facts['bytes'] / facts['count'])} an image"
-        )
+        if "bytes" in facts:
+            each = in_units(facts["bytes"] / facts["count"])
+            lines.append(f"pixels       mean {facts['mean']:.4f}, standard deviation {facts['std']:.4f} (of 0..1)")
+            lines.append(f"memory       {in_units(facts['bytes'])} decoded, {each} an image")
         lines.append(f"classes      {_in_words(facts['classes'])}")
     lines.append(f"fingerprint  {facts['fingerprint'][:16]}")
     lines += [f"note         {note}" for note in facts["notes"]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def save_picture(data: Data, path: str | Path, *, count: int = 64, seed: int = 0) -> Path:
-    """Save a PNG of ``data``: ``count`` images chosen by ``seed`` on a square sheet, or a scatter plot of points.
-
-    Raises:
-        TypeError: The data are neither.
-    """
+    """Save a PNG of ``data``: ``count`` images chosen by ``seed`` on a square sheet, or a scatter plot of points."""
     path = Path(path)
-    if isinstance(data, Points):
+    if data.is_points:
         _scatter(data, path, seed)
-    elif isinstance(data, Images):
-        _sheet(data, path, count, seed)
     else:
-        raise TypeError(f"cannot picture {type(data).__name__}")
+        _sheet(_choose(data, count if data.count is None else min(count, data.count), seed), path)
     return path
 
 
-def _sheet(data: Images, path: Path, count: int, seed: int) -> None:
+def _choose(data: Data, count: int, seed: int) -> Pixels:
+    """``count`` different images, uint8 ``(count, H, W, C)``."""
     import torch
+
+    if isinstance(data, Images):
+        pixels: Pixels = data.pixels[
+            torch.randperm(len(data.pixels), generator=generator(seed, "grid"))[:count].numpy()
+        ]
+        return pixels
+    x, _ = data.batch(0, count, seed=seed)
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _sheet(images: Pixels, path: Path) -> None:
     from PIL import Image
 
-    n, height, width, channels = data.pixels.shape
-    count = min(count, n)
-    chosen = torch.randperm(n, generator=generator(seed, "grid"))[:count].numpy()
+    count, height, width, channels = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     sheet = np.full((rows * columns, height, width, channels), 255, np.uint8)
-    sheet[:count] = data.pixels[chosen]
+    sheet[:count] = images
     sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     flat = sheet.reshape(rows * height, columns * width, channels)
     Image.fromarray(flat if channels == 3 else flat[..., 0]).save(path, format="PNG")
 
 
-def _scatter(data: Points, path: Path, seed: int) -> None:
+def _scatter(data: Data, path: Path, seed: int) -> None:
     from matplotlib.figure import Figure
 
     x, _ = data.batch(0, _SCATTER, seed=seed)
@@ -128,9 +136,11 @@ def in_units(nbytes: float) -> str:
     return f"{nbytes:.1f} GiB"
 
 
-def _in_words(classes: dict[str, int]) -> str:
+def _in_words(classes: dict[str, int] | list[str]) -> str:
     if not classes:
         return "none (unlabelled)"
+    if isinstance(classes, list):
+        return f"{len(classes)}: {', '.join(classes)}"
     if len(set(classes.values())) == 1:
         return f"{len(classes)} of {next(iter(classes.values())):,} images each: {', '.join(classes)}"
     return f"{len(classes)}: " + ", ".join(f"{name} {count:,}" for name, count in classes.items())

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def find_folder(ask: Ask, path: Path) -> Listing:
     """
     items: list[Item] = []
     ignored: list[str] = []
-    for folder, names in _walk(path):
+    closed: list[OSError] = []
+    for folder, names in _walk(path, closed.append):
         inside = os.path.relpath(folder, path).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
         for name in names:
@@ -45,17 +46,20 @@ def find_folder(ask: Ask, path: Path) -> Listing:
                 continue
             read = partial(_read, os.path.join(folder, name))
             items.append(Item(prefix + name, (status.st_size, status.st_mtime_ns), read))
+    if closed and closed[0].filename == str(path):
+        raise DataError(f"{ask.source}: the folder cannot be read ({closed[0].strerror})")
+    ignored += ["folder that cannot be read"] * len(closed)
     if not items:
-        held = f"{len(ignored)} other files" if ignored else "no files"
+        held = f", only {len(ignored)} other files" if ignored else ""
         kinds = ", ".join(suffix[1:].upper() for suffix in SUFFIXES if suffix != ".jpeg")
-        raise DataError(f"{ask.source}: the folder holds no images ({kinds}), only {held}")
+        raise DataError(f"{ask.source}: the folder holds no images ({kinds}){held}")
     return sort_items(items, ignored)
 
 
-def _walk(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _walk(path: Path, fail: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
     """Each folder under ``path`` with the names of its files; links to folders are followed."""
     seen: set[str] = set()
-    for folder, subfolders, names in os.walk(path, followlinks=True):
+    for folder, subfolders, names in os.walk(path, onerror=fail, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:  # a link to a folder above would be followed for ever
             subfolders.clear()

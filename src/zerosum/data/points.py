@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -110,6 +111,27 @@ def swiss_roll(name: str = "swiss-roll") -> Points:
         return roll(t) + ROLL_NOISE / ROLL_SCALE * torch.randn(n, 2, generator=rng)
 
     return _points(name, draw, torch.empty(0, 2), None)
+
+
+def resampled(name: str, points: Tensor, notes: tuple[str, ...] = ()) -> Points:
+    """Points drawn with replacement from given ones, float32 ``(N, 2)``; there are no modes."""
+    content = hashlib.sha256(repr(("points", tuple(points.shape))).encode())
+    content.update(points.numpy().astype("<f4").tobytes())
+    return Points(
+        name=name,
+        shape=(2,),
+        classes=(),
+        count=None,
+        fingerprint=content.hexdigest(),
+        notes=notes,
+        draw=partial(_draw_again, points),
+        modes=torch.empty(0, 2),
+        std=None,
+    )
+
+
+def _draw_again(points: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    return points[torch.randint(len(points), (n,), generator=rng)]
 
 
 def _points(name: str, draw: PointSampler, modes: Tensor, std: float | None) -> Points:

@@ -1,0 +1,439 @@
+"""Arrays and tensors as data: the same images in every layout and kind of number, and every refusal with its advice."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from zerosum.data import Data, DataError, Images, Points, check_data, is_given, load
+from zerosum.data.describe import save_picture, summary
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+PIXELS.flags.writeable = False
+TENSOR = torch.from_numpy(PIXELS.copy()).permute(0, 3, 1, 2)
+LABELS = [0, 1, 2, 0, 1, 2]
+
+
+def images(source: Any, **options: Any) -> Images:
+    data = load(source, **options)
+    assert isinstance(data, Images)
+    assert check_data(data) is data
+    return data
+
+
+def refused(source: Any, **options: Any) -> str:
+    """The message of a refusal, which is one line and no sentence of ours with a period at its end."""
+    with pytest.raises(DataError) as caught:
+        load(source, **options)
+    words = str(caught.value)
+    assert "\n" not in words
+    assert not words.endswith(".")
+    return words
+
+
+SAME = {
+    "uint8": PIXELS,
+    "a view": np.repeat(PIXELS, 2, axis=0)[::2],
+    "Fortran order": np.asfortranarray(PIXELS),
+    "N C H W": np.moveaxis(PIXELS, -1, 1),
+    "[0, 1]": PIXELS / 255,
+    "[-1, 1]": (PIXELS / 127.5 - 1).astype(np.float32),
+    "0..255 floats": PIXELS.astype(np.float64),
+    "float16": (PIXELS / 255).astype(np.float16),
+    "big-endian": (PIXELS / 255).astype(">f4"),
+    "int64": PIXELS.astype(np.int64),
+    "uint16": PIXELS.astype(np.uint16),
+    "a rounding error beyond 1": PIXELS / 255 + 1e-7 * (PIXELS == 255),
+    "tensor": TENSOR,
+    "contiguous tensor": TENSOR.contiguous(),
+    "channels_last tensor": TENSOR.float().div(255).contiguous(memory_format=torch.channels_last),
+    "N H W C tensor": TENSOR.permute(0, 2, 3, 1),
+    "with a gradient": (TENSOR / 127.5 - 1).requires_grad_(),
+    "a parameter": torch.nn.Parameter(TENSOR / 255),
+    "bfloat16": (TENSOR / 255).bfloat16(),
+    "float64": TENSOR.double() / 255,
+    "int32 tensor": TENSOR.int(),
+    "no mask": np.ma.masked_array(PIXELS, False),
+}
+
+
+@pytest.mark.parametrize("source", SAME.values(), ids=SAME.keys())
+def test_the_same_images_are_the_same_data(source: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=PIXELS)
+    data = images(source)
+    np.testing.assert_array_equal(data.pixels, PIXELS)
+    assert data.fingerprint == images(tmp_path / "x.npz").fingerprint
+    assert data.name == ("tensor" if isinstance(source, torch.Tensor) else "array")
+    assert is_given(data)
+
+
+@pytest.mark.parametrize(
+    "grey", [PIXELS[..., 0], PIXELS[..., :1], PIXELS[:, None, :, :, 0], TENSOR[:, 0], TENSOR[:, :1]]
+)
+def test_grey_images_need_no_axis_of_channels(grey: Any) -> None:
+    np.testing.assert_array_equal(images(grey).pixels, PIXELS[..., :1])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_an_ambiguous_layout_is_square_or_the_usual_one(height: int, width: int, channels: int, first: bool) -> None:
+    """An array of channels last, or a tensor of channels first: read wrongly only where that makes squares."""
+    pixels = RNG.integers(2, 256, (4, height, width, channels), dtype=np.uint8)
+    source = torch.from_numpy(pixels).permute(0, 3, 1, 2) if first else pixels
+    data = images(source)
+    shape = tuple(source.shape)
+    other_way = shape[3] in (1, 3) if first else shape[1] in (1, 3)
+    other_is_square = shape[1] == shape[2] if first else shape[2] == shape[3]
+    if other_way and other_is_square and height != width:
+        assert data.shape[1] == data.shape[2]
+        assert "other way round" in data.notes[0]
+    else:
+        np.testing.assert_array_equal(data.pixels, pixels)
+        assert ("other way round" in " ".join(data.notes)) == other_way
+
+
+def test_what_was_assumed_is_noted() -> None:
+    assert images(PIXELS).notes == images(TENSOR).notes == ()
+    assert images(PIXELS / 255).notes == ("values were taken to lie in [0, 1] and rounded to 8 bits",)
+    assert images(TENSOR / 127.5 - 1).notes == ("values were taken to lie in [-1, 1] and rounded to 8 bits",)
+    assert images(PIXELS.astype(np.float32)).notes == ("values were taken to lie in [0, 255]",)
+    assert images(np.moveaxis(PIXELS, -1, 1)).notes == ("the axes were taken as (N, C, H, W)",)
+    assert images(TENSOR.permute(0, 2, 3, 1)).notes == ("the axes were taken as (N, H, W, C)",)
+    assert "8 wide and 5 high; give a size" in images(PIXELS[:, :5]).notes[0]
+    assert images(PIXELS[:, :5], size=4).notes == ()
+    assert "nearly black" in images((PIXELS > 99).astype(int)).notes[0]
+    assert images(PIXELS > 99).notes == ()
+
+
+@given(value=st.floats(0, 1, width=32), signed=st.booleans(), kind=st.sampled_from(["f2", "f4", "f8"]))
+@settings(max_examples=60, deadline=None)
+def test_floats_go_to_the_nearest_level(value: float, signed: bool, kind: str) -> None:
+    values = np.array([0, 0.5 + 1 / 1024, value, 1], kind).reshape(4, 1, 1, 1)
+    values = values * np.array(2, kind) - np.array(1, kind) if signed else values
+    levels = images(values).pixels[:, 0, 0, 0] / (127.5 if signed else 255.0) - signed
+    steps = np.abs(levels - values[:, 0, 0, 0].astype(np.float64)) * (127.5 if signed else 255.0)
+    assert (steps <= 0.5 + 1e-3).all()
+
+
+def test_later_changes_of_the_array_do_not_reach_the_data() -> None:
+    for make in (lambda: PIXELS.copy(), lambda: torch.from_numpy(PIXELS.copy()), lambda: PIXELS[..., 0].copy()):
+        source = make()
+        data = images(source, labels=(labels := np.array(LABELS)))
+        before = data.pixels.copy()
+        source[:] = 7
+        labels[:] = 0
+        np.testing.assert_array_equal(data.pixels, before)
+        assert data.labels is not None
+        assert data.labels.tolist() == LABELS
+    points = RNG.normal(size=(9, 2)).astype(np.float32)
+    drawn = load(points)
+    x, _ = drawn.batch(0, 20, seed=0)
+    points[:] = 0
+    assert torch.equal(drawn.batch(0, 20, seed=0)[0], x)
+
+
+def test_arrays_of_the_caller_are_not_changed() -> None:
+    for source in (PIXELS / 255, np.moveaxis(PIXELS, -1, 1).copy(), TENSOR / 127.5 - 1):
+        before = source.copy() if isinstance(source, np.ndarray) else source.clone()
+        load(source, size=4, channels=1)
+        assert (source == before).all()
+
+
+def test_sizes_and_channels_are_those_of_npz_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=PIXELS, labels=LABELS)
+    ours = images(PIXELS / 255, labels=LABELS, size=5, channels=1)
+    theirs = images(f"npz:{tmp_path / 'x.npz'}", size=5, channels=1)
+    assert (ours.fingerprint, ours.classes, ours.shape) == (theirs.fingerprint, theirs.classes, theirs.shape)
+
+
+@pytest.mark.parametrize("piece", [1, 200, 10**9])
+def test_large_arrays_are_converted_piece_by_piece(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zerosum.data.levels._PIECE", piece)
+    late = PIXELS / 255
+    late[5] = late[5] * 2 - 1  # only the last image tells what is meant
+    data = images(late)
+    assert data.notes == ("values were taken to lie in [-1, 1] and rounded to 8 bits",)
+    np.testing.assert_array_equal(data.pixels, np.rint((late + 1) * 127.5))
+    late[4, 0, 0, 0] = np.nan
+    late[1, 0, 0, 0] = np.inf
+    assert "image 1 holds NaN or infinity (2 of 6 images do)" in refused(late)
+
+
+def with_value(value: float) -> np.ndarray:
+    changed = PIXELS / 255
+    changed[2, 1, 1, 1] = value
+    return changed
+
+
+REFUSED = [
+    (with_value(np.nan), "array: image 2 holds NaN or infinity"),
+    (with_value(-np.inf), "array: image 2 holds NaN or infinity"),
+    (with_value(1.2), "from 0 to 1.2; scale them to [0, 1] or [-1, 1], or give whole numbers from 0 to 255"),
+    (with_value(-1.001), "from -1.001 to 1; scale them"),
+    (PIXELS + 0.5, "from 0.5 to 255.5; scale them"),
+    (PIXELS.astype(np.float32) + 1, "from 1 to 256; scale them"),
+    (TENSOR.int() - 1, "tensor: whole numbers from -1 to 254; images must lie in 0..255"),
+    (PIXELS.astype(np.uint16) * 257, "divide 16-bit images by 257"),
+    (PIXELS.astype(np.complex64), "values are complex64; uint8 or floating point is read"),
+    (TENSOR * 1j, "values are complex64"),
+    (PIXELS.astype("M8[s]"), "values are datetime64[s]"),
+    (PIXELS.astype("m8[s]"), "values are timedelta64[s]"),
+    (PIXELS.astype(str), "values are <U3"),
+    (np.zeros((3, 8, 8), "u1, u1"), "uint8 or floating point is read"),
+    (np.array([PIXELS[0], PIXELS[1, :4]], dtype=object), "an array of objects is not read; give a list of the images"),
+    (PIXELS[:0], "images have shape (0, 8, 8, 3)"),
+    (TENSOR[:, :, :0], "images have shape (6, 3, 0, 8)"),
+    (PIXELS.ravel(), "images have shape (1152,); (N, H, W), (N, H, W, C) or (N, C, H, W) is read"),
+    (np.array(3), "images have shape ()"),
+    (PIXELS[None], "images have shape (1, 6, 8, 8, 3)"),
+    (PIXELS[0], "shape (8, 8, 3) is that of one image (H, W, C); give several"),
+    (np.zeros((5, 7)), "shape (5, 7) is not read; give points (N, 2), or images (N, H, W)"),
+    (np.zeros((3, 8, 8, 4), np.uint8), "the channels must be 1 or 3; to leave out the transparency, give x[..., :3]"),
+    (torch.zeros(3, 4, 8, 8), "the channels must be 1 or 3; to leave out the transparency, give x[:, :3]"),
+    (torch.zeros(3, 2, 8, 8), "give x[:, :1]"),
+    (torch.zeros(3, 5, 8, 8), "the channels must be 1 or 3"),
+    (TENSOR.to("meta"), "tensor: the tensor is on the device meta"),
+    (TENSOR.float().to_sparse(), "the tensor is sparse; give x.to_dense()"),
+    (np.ma.masked_array(PIXELS, PIXELS > 9), "some values are masked; fill them first"),
+]
+
+
+@pytest.mark.parametrize(("source", "part"), REFUSED, ids=[part[:40] for _, part in REFUSED])
+def test_arrays_that_cannot_be_read_are_refused_with_advice(source: Any, part: str) -> None:
+    assert part in refused(source)
+
+
+def test_nested_tensors_are_refused() -> None:
+    nested = torch.nested.nested_tensor([torch.rand(4, 3, 3), torch.rand(5, 3, 3)], layout=torch.jagged)
+    assert "the tensor is nested; give a list" in refused(nested)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_tensors_are_refused() -> None:
+    quantised = torch.quantize_per_tensor(TENSOR.float(), 1.0, 0, torch.quint8)
+    assert "the tensor is quantised; give x.dequantize()" in refused(quantised)
+
+
+GOOD_LABELS = {
+    "list": LABELS,
+    "tuple": tuple(LABELS),
+    "numpy": np.array(LABELS, np.uint8),
+    "tensor": torch.tensor(LABELS),
+    "whole floats": np.array(LABELS, np.float32),
+    "bfloat16": torch.tensor(LABELS).bfloat16(),
+    "tensors": [torch.tensor(label) for label in LABELS],
+    "numpy scalars": [np.int16(label) for label in LABELS],
+    "objects": np.array(LABELS, object),
+    "series": pandas.Series(LABELS),
+    "range": [i % 3 for i in range(6)],
+}
+
+
+@pytest.mark.parametrize("labels", GOOD_LABELS.values(), ids=GOOD_LABELS.keys())
+def test_labels_of_any_kind(labels: Any) -> None:
+    data = images(PIXELS, labels=labels)
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.classes) == (LABELS, ("0", "1", "2"))
+    assert data.fingerprint == images(TENSOR, labels=LABELS).fingerprint
+    _, y = data.batch(0, 6, seed=0)
+    assert y is not None
+    assert y.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("labels", "indices", "classes"),
+    [
+        (list("dcdebd"), [2, 1, 2, 3, 0, 2], ("b", "c", "d", "e")),
+        (np.array(list("ababab"), object), [0, 1] * 3, ("a", "b")),
+        (pandas.Series(list("ababab"), dtype="category"), [0, 1] * 3, ("a", "b")),
+        (np.array(list("ababab"), np.dtypes.StringDType()), [0, 1] * 3, ("a", "b")),
+        ([0, 5, 9] * 2, [0, 1, 2] * 2, ("0", "5", "9")),
+        ([True, False] * 3, [1, 0] * 3, ("False", "True")),
+    ],
+)
+def test_class_names_are_the_sorted_labels(labels: Any, indices: list[int], classes: tuple[str, ...]) -> None:
+    data = images(PIXELS, labels=labels)
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.classes) == (indices, classes)
+
+
+def test_a_single_class_is_noted() -> None:
+    assert images(PIXELS, labels=["a"] * 6).notes == ("there is a single class, 'a'",)
+
+
+BAD_LABELS = [
+    ([0, 1], "labels: have shape (2,); 6 images need shape (6,)"),
+    ([], "labels: have shape (0,); 6 images need shape (6,)"),
+    (np.eye(6), "of one-hot rows give labels.argmax(1)"),
+    (np.zeros((6, 1), int), "of a column labels[:, 0]"),
+    (np.zeros((2, 3), int), "have shape (2, 3); 6 images need shape (6,)"),
+    ([[1], [1, 2], 3, 4, 5, 6], "have different shapes"),
+    ([0, 1, np.nan, 0, 1, 2], "the label of image 2 is nan; give whole numbers from 0, or texts"),
+    ([0, 1, 2, 0.5, 1, 2], "the label of image 3 is 0.5; give whole numbers"),
+    ([0, 1, 2, np.inf, 1, 2], "the label of image 3 is inf"),
+    ([0, -1, 2, 0, 1, 2], "the label of image 1 is -1; give whole numbers from 0"),
+    ([0.0, -1.0, 2, 0, 1, 2], "the label of image 1 is -1"),
+    ([0, None, 2, 0, 1, 2], "the label of image 1 is None"),
+    (["a", None, "b", "a", "b", "b"], "labels: are texts and other things: 'a' for image 0, None for image 1"),
+    ([0, "a", 2, 0, 1, 2], "texts and other things: 0 for image 0, 'a' for image 1"),
+    ([0, 1, 2, 2**80, 1, 2], "the label of image 3 is 1208925819614629174706176, too large a number"),
+    ([b"a"] * 6, "labels: are |S1; give whole numbers"),
+    (np.zeros(6, complex), "labels: are complex128"),
+    (np.zeros(6, "M8[s]"), "labels: are datetime64[s]"),
+    ("abcabc", "labels: are of type str; give an array or a list"),
+    (3, "labels: are of type int"),
+    ({0, 1, 2, 3, 4, 5}, "labels: are of type set"),
+    (dict.fromkeys(range(6)), "labels: are of type dict"),
+    (iter(LABELS), "labels: are of type list_iterator"),
+    (torch.zeros(6).to("meta"), "labels: the tensor is on the device meta"),
+]
+
+
+@pytest.mark.parametrize(("labels", "part"), BAD_LABELS, ids=[part[:40] for _, part in BAD_LABELS])
+def test_labels_that_make_no_sense_are_refused_with_advice(labels: Any, part: str) -> None:
+    assert part in refused(PIXELS, labels=labels)
+
+
+def test_the_command_line_can_tell_which_argument_was_at_fault() -> None:
+    for options, name in (({"labels": [1]}, "labels"), ({"size": "64"}, "size")):
+        with pytest.raises(DataError, match=f"^{name}") as caught:
+            load(PIXELS, **options)
+        assert caught.value.argument == name
+
+
+@pytest.mark.parametrize("source", [RNG.normal(size=(50, 2)), torch.randn(50, 2).half(), np.arange(100).reshape(50, 2)])
+def test_points_are_drawn_with_replacement(source: Any) -> None:
+    data = load(source)
+    assert isinstance(data, Points)
+    check_data(data)
+    x, y = data.batch(3, 4_000, seed=1)
+    assert (x.shape, x.dtype, y) == ((4_000, 2), torch.float32, None)
+    known = {tuple(row) for row in torch.as_tensor(source).float().tolist()}
+    drawn = [tuple(row) for row in x.tolist()]
+    assert set(drawn) == known
+    counts = [drawn.count(row) for row in known]  # 80 of each are expected, with a deviation of 9
+    assert min(counts) > 35
+    assert max(counts) < 130
+    assert torch.equal(x, data.batch(3, 4_000, seed=1)[0])
+    assert not torch.equal(x, data.batch(4, 4_000, seed=1)[0])
+    assert not torch.equal(x, data.batch(3, 4_000, seed=2)[0])
+    assert not torch.equal(x, data.batch(3, 4_000, seed=1, rank=1, world=2)[0])
+    assert (data.shape, data.count, data.classes, len(data.modes), data.std) == ((2,), None, (), 0, None)
+    assert data.notes[0] == "points are drawn, with replacement, from 50"
+    assert is_given(data)
+
+
+def test_points_of_the_same_content_have_the_same_fingerprint() -> None:
+    points = RNG.normal(size=(9, 2)).astype(np.float32)
+    prints = [load(x).fingerprint for x in (points, torch.from_numpy(points), points.astype(np.float64), points[:8])]
+    assert prints[0] == prints[1] == prints[2] != prints[3]
+    assert load(points + 1).fingerprint != prints[0]
+
+
+def test_points_of_a_table(tmp_path: Path) -> None:
+    data = load(pandas.DataFrame({"x": [0.0, 1.0], "y": [2.0, 3.0]}))
+    assert data.is_points
+    assert "points in the plane" in summary(data)
+    save_picture(data, tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("scale", [1e-3, 100.0])
+def test_points_that_are_far_from_standard_are_noted(scale: float) -> None:
+    assert "standard deviation" in load(RNG.normal(size=(99, 2)) * scale).notes[1]
+    assert len(load(RNG.normal(size=(99, 2))).notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "part"),
+    [
+        (np.array([[0, 1], [np.nan, 0.0]]), {}, "array: point 1 holds NaN or infinity"),
+        (np.full((3, 2), 1e300), {}, "beyond the numbers of float32"),
+        (np.zeros((0, 2)), {}, "shape (0, 2) is not read"),
+        (np.zeros((3, 2), bool), {}, "points are bool"),
+        (np.zeros((3, 2)), {"labels": [0, 1, 2]}, "labels: points in the plane have no classes"),
+        (np.zeros((3, 2)), {"size": 32}, "size and channels do not apply"),
+        (np.zeros((3, 2)), {"channels": 1}, "size and channels do not apply"),
+    ],
+)
+def test_points_that_make_no_sense(source: Any, options: dict[str, Any], part: str) -> None:
+    assert part in refused(source, **options)
+
+
+def test_ready_data_are_returned_as_they_are(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=PIXELS, labels=LABELS)
+    for data in (load("ring"), load(tmp_path / "x.npz"), load(PIXELS)):
+        assert load(data) is data
+    for options in ({"size": 8}, {"channels": 3}, {"labels": LABELS}, {"split": "test"}):
+        assert "loaded already, so leave this out" in refused(load(PIXELS), **options)
+
+
+def test_only_data_without_a_source_are_given(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=PIXELS)
+    for source in ("ring", "fashion-mini", tmp_path / "x.npz", str(tmp_path / "x.npz"), f"npz:{tmp_path}/x.npz"):
+        assert not is_given(load(source))
+    assert is_given(load("fashion-mini").split_halves()[0])  # type: ignore[attr-defined]
+
+
+class Unordered:
+    def __iter__(self) -> Any:
+        return iter(PIXELS)
+
+
+class Endless:
+    def __getitem__(self, index: int) -> Any:
+        return PIXELS[index]
+
+
+class Almost:
+    fingerprint = "x"
+
+    def batch(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: None, "data are None; what is read: a source's name, a path"),
+        (lambda: 5, "data of type int are not read; what is read"),
+        (lambda: print, "are not read; what is read"),
+        (lambda: Endless, "data are the class Endless; give an object of it, as in Endless(...)"),
+        (lambda: Images, "data are the class Images"),
+        (lambda: np.ndarray, "data are the class ndarray"),
+        (lambda: b"photos", "data are bytes; give a path as a text"),
+        (lambda: Image.new("L", (8, 8)), "data are a single picture; give a list of pictures"),
+        (lambda: {"images": PIXELS}, "are several things under names ('images'); give one of them, as in data[name]"),
+        (lambda: iter(PIXELS), "can only be gone through in order; collect the items first, as in list(data)"),
+        (lambda: {1, 2}, "data of type set can only be gone through in order"),
+        (Unordered, "data of type Unordered can only be gone through in order"),
+        (Endless, "data of type Endless have no length; give it a method __len__"),
+        (Almost, "Almost has a batch() like data, but is not one; derive it from zerosum.data.Data"),
+        (lambda: (PIXELS, np.array(LABELS)), "give the labels apart, as in data=x, labels=y"),
+    ],
+)
+def test_other_objects_are_refused_with_advice(make: Callable[[], Any], part: str) -> None:
+    assert part in refused(make())
+
+
+def test_names_have_labels_and_splits_of_their_own() -> None:
+    assert "labels: fashion-mini has its own" in refused("fashion-mini", labels=[1])
+    assert "only named sources have a test split" in refused(PIXELS, split="test")
+
+
+def test_archives_of_numpy_are_refused_as_objects(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=PIXELS)
+    with np.load(tmp_path / "x.npz") as file:
+        assert "('images'); give one of them" in refused(file)
+
+
+def test_a_picture_of_given_images(tmp_path: Path) -> None:
+    data: Data = images(PIXELS / 255, labels=LABELS)
+    save_picture(data, tmp_path / "x.png")
+    assert "source       array" in summary(data)

@@ -109,7 +109,7 @@ def test_directions_of_points_are_lines(zerosum, point_run: Path) -> None:
 def test_a_generator_without_directions_is_explained(zerosum, image_run: Path, monkeypatch) -> None:
     monkeypatch.setattr("zerosum.latent.directions._flat", lambda module: False)
     said = zerosum("directions", image_run)
-    assert said.code == 1
+    assert said.code == 2
     assert "no linear layer of Generator takes its latents" in said.err
 
 
@@ -267,7 +267,7 @@ def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[
     Path("text.png").write_text("no image")
     Image.new("L", (8, 8)).save("grey.png")
     said = zerosum(words[0], image_run, *words[1:])
-    assert said.code == 1
+    assert said.code == 2
     assert part in said.err, said.err
 
 
@@ -277,7 +277,7 @@ def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[
 def test_points_have_neither_copies_nor_inversions(zerosum, point_run: Path, words: list[str], part: str) -> None:
     Image.new("L", (8, 8)).save("grey.png")
     said = zerosum(words[0], point_run, *words[1:])
-    assert said.code == 1
+    assert said.code == 2
     assert part in said.err
 
 
@@ -287,7 +287,7 @@ def test_completions_cannot_be_inverted(zerosum, runs, tmp_path: Path) -> None:
     library.train("inpaint-gan", **settings, latent=4, width=2, lr=0.1, batch_size=4, steps=3)
     Image.new("L", (32, 32)).save("grey.png")
     said = zerosum("invert", run, "grey.png")
-    assert said.code == 1
+    assert said.code == 2
     assert "the generator takes images besides its latents" in said.err
     assert zerosum("arithmetic", run, "--plus", "0", "--minus", "1", "--to", "2,3", "--noise", "0").code == 0
     sampler = library.load(run).generator

@@ -37,7 +37,7 @@ def test_folders_hold_one_file_each(zerosum, image_run: Path) -> None:
     expected = to_pixels(library.load(image_run).generator(0, 3))[..., 0]
     assert all(np.array_equal(pixels(file), one) for file, one in zip(files, expected, strict=True))
     again = zerosum("sample", image_run, "--out", "folder")
-    assert again.code == 1
+    assert again.code == 2
     assert "already exists" in again.err
 
 
@@ -50,7 +50,7 @@ def test_points_are_drawn_or_kept_as_numbers(zerosum, point_run: Path) -> None:
     assert np.array_equal(found, library.load(point_run).generator(0, 70).numpy())
     assert (found.dtype, found.shape) == (np.float32, (70, 2))
     refused = zerosum("sample", point_run, "--out", "folder/")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "points are not images" in refused.err
 
 
@@ -89,14 +89,14 @@ def test_seeds_differ(zerosum, image_run: Path) -> None:
 def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[object], part: str) -> None:
     Path("file").touch()
     said = zerosum("sample", image_run, *words)
-    assert said.code == 1
+    assert said.code == 2
     assert part in said.err
 
 
 def test_there_is_no_best_without_scores(zerosum, runs) -> None:
     for verb in ("sample", "interpolate"):
         said = zerosum(verb, runs.unscored, "--best")
-        assert said.code == 1
+        assert said.code == 2
         assert "no checkpoint" in said.err
         assert "leave out --best" in said.err
 
@@ -115,7 +115,7 @@ def test_nothing_half_written_is_left(zerosum, image_run: Path, monkeypatch: pyt
 
     monkeypatch.setattr("zerosum.runs.pictures.sheet", full)
     said = zerosum("sample", image_run, "--out", "x.png")
-    assert said.code == 1
+    assert said.code == 2
     assert "No space left" in said.err
     assert list(Path().iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_arrays_hold_the_classes_too(zerosum, class_run: Path) -> None:
 )
 def test_classes_that_are_not_there_are_refused(zerosum, class_run: Path, word: str, part: str) -> None:
     said = zerosum("sample", class_run, f"--classes=bag,{word}")
-    assert said.code == 1
+    assert said.code == 2
     assert part in said.err
 
 
@@ -185,12 +185,12 @@ def test_without_batch_normalisation_there_are_no_statistics_to_take(zerosum, po
     assert zerosum("sample", point_run, "--count", 9, "--truncation", 0.5, "--out", "p.npz").code == 0
     assert np.array_equal(np.load("p.npz")["points"], library.load(point_run).generator.truncated(0.5)(0, 9).numpy())
     said = zerosum("sample", point_run, "--standing", 2)
-    assert said.code == 1
+    assert said.code == 2
     assert "--standing 2: this generator has no batch normalisation" in said.err
 
 
 def test_a_truncation_that_latents_never_reach_is_explained(zerosum, image_run: Path, monkeypatch) -> None:
     monkeypatch.setattr("zerosum.latent.truncation.ROUNDS", 3)
     said = zerosum("sample", image_run, "--truncation", 0.01, "--standing", 0)
-    assert said.code == 1
+    assert said.code == 2
     assert "truncation=0.01: after 3 draws" in said.err

@@ -45,7 +45,7 @@ def test_points_walk_on_lines(zerosum, point_run: Path) -> None:
 )
 def test_what_cannot_be_done_is_explained(zerosum, image_run: Path, words: list[object], part: str) -> None:
     said = zerosum("interpolate", image_run, *words)
-    assert said.code == 1
+    assert said.code == 2
     assert part in said.err
 
 
@@ -92,7 +92,7 @@ def test_between_latents_a_row_keeps_its_class(zerosum, class_run: Path, words: 
 
 def test_a_way_needs_two_classes(zerosum, class_run: Path) -> None:
     said = zerosum("interpolate", class_run, "--between", "classes", "--classes", "coat")
-    assert said.code == 1
+    assert said.code == 2
     assert "needs at least two of them" in said.err
 
 

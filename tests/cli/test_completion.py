@@ -163,7 +163,7 @@ def test_nothing_heavy_is_imported() -> None:
 
 
 def test_an_unknown_shell(capsys: pytest.CaptureFixture) -> None:
-    assert run(["completion", "bsh"]) == 1
+    assert run(["completion", "bsh"]) != 0
     assert "name one shell, bash, zsh or fish. Did you mean 'bash'?" in capsys.readouterr().err
     assert run(["completion"]) == 2
     assert "usage" in capsys.readouterr().out

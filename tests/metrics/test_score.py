@@ -67,9 +67,22 @@ def test_json_that_is_no_score(text: str) -> None:
         Score.from_json(text)
 
 
-def test_json_refuses_what_it_cannot_hold() -> None:
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_numbers_that_are_not_finite_are_stored_and_read(value: float) -> None:
+    score = Score("modes", value, {"samples": 5}, {"reverse_kl": value, "covered": 3})
+    text = score.to_json()
+    strict = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    again = Score.from_json(text)
+    assert float(strict["value"]) == pytest.approx(value, nan_ok=True)
+    assert again.value == again.details["reverse_kl"] == pytest.approx(value, nan_ok=True) or math.isnan(value)
+    assert math.isnan(again.value) == math.isnan(again.details["reverse_kl"]) == math.isnan(value)
+    assert again.details["covered"] == 3
+    assert again.to_json() == text
+
+
+def test_a_protocol_is_finite() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        Score("x", math.nan, {}).to_json()
+        Score("x", 1.0, {"sigma": math.inf}).to_json()
 
 
 def test_a_score_keeps_its_own_copy() -> None:

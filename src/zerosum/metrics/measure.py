@@ -95,7 +95,10 @@ class Measure:
         published_on: Features on which its scores bear their plain names; ``None`` where it reads none, or always
             takes its own.
         one_sided: Whether it looks only at generated samples.
-        needs: What the samples must have: ``"labels"`` on both sides, ``"held-out"`` images.
+        needs: What the samples must have: ``"labels"`` on both sides, ``"held-out"`` images, a generator's
+            ``"latents"``.
+        looks_again: Whether it looks at the real images again, beside what is kept of their features.
+        of_points: Whether it also measures points in the plane.
         samples: Number of generated samples, from the real side, where nobody says how many.
     """
 
@@ -109,12 +112,18 @@ class Measure:
     published_on: str | None = "inception"
     one_sided: bool = False
     needs: frozenset[str] = frozenset()
+    looks_again: bool = False
+    of_points: bool = False
     samples: Callable[[Side], int] = as_many
 
     @property
     def sees(self) -> bool:
         """Whether it looks at samples through features."""
         return self.published_on is not None or self.features is not None
+
+    def keeps_pixels(self, *, real: bool) -> bool:
+        """Whether the pixels of a side must be at hand when it runs, and not only what is kept of their features."""
+        return not self.sees or (real and self.looks_again)
 
     def score_name(self, name: str, features: str) -> str:
         """The name of a score on these features: plain only on those that it was published on."""

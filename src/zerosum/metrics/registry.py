@@ -12,6 +12,7 @@ from zerosum.metrics.features.shipped import CLASSES, IMAGE_SHAPE
 from zerosum.metrics.images import SMALLEST as SMALLEST_SET
 from zerosum.metrics.measure import Direction, Measure
 from zerosum.metrics.measures.ms_ssim import WINDOW
+from zerosum.metrics.score import Score
 
 SMALLEST = 2 * SMALLEST_SET  # real images: one set each for reference and control
 NARROWEST = WINDOW  # pixels a side: MS-SSIM needs its window
@@ -22,6 +23,17 @@ def measures() -> dict[str, Measure]:
     """All measures by name, in alphabetical order."""
     found = Modules("zerosum.metrics.measures", "MEASURE", "measure").all()
     return {measure.name: measure for measure in sorted(found, key=lambda measure: str(measure.name))}
+
+
+def parse_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of measures from a list, or from a text in which commas separate them; each once, in lower case.
+
+    Args:
+        names: The names, such as ``"fid, pr"`` or ``["fid", "pr"]``.
+    """
+    listed = names.split(",") if isinstance(names, str) else names
+    words = (str(name).strip().lower() for name in listed)
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 def choose(names: Iterable[str]) -> dict[str, Measure]:
@@ -83,6 +95,13 @@ def why_not(data: Any) -> str | None:
     if min(data.shape[1:]) < NARROWEST:
         return f"{data.name} has images of {data.shape[1]}x{data.shape[2]}, and measures need {NARROWEST} pixels a side"
     return None
+
+
+def plain_names(score: Score) -> list[str]:
+    """Names of a score without the features that it was measured on, such as ``["fid"]`` for ``fd_shipped``."""
+    features = str(score.protocol.get("features", ""))
+    listed = ((measure, name) for measure in measures().values() for name in measure.directions)
+    return [name for measure, name in listed if measure.score_name(name, features) == score.name]
 
 
 def direction_of(score: str) -> Direction:

@@ -70,12 +70,16 @@ class Score:
         return f"{self.name} {_format_number(self.value)}{beside}{protocol}"
 
     def to_json(self) -> str:
-        """The score as one JSON object, on one line; NaN and infinity are refused.
+        """The score as one JSON object, on one line.
+
+        JSON knows no infinity and no NaN: such a value or detail is written as the text ``"inf"``, ``"-inf"`` or
+        ``"nan"``, which ``float`` and :meth:`from_json` read.
 
         Raises:
-            ValueError: A number is not finite, and JSON cannot hold it.
+            ValueError: A number of the protocol is not finite.
         """
-        parts = {"name": self.name, "value": self.value, "protocol": dict(self.protocol), "details": dict(self.details)}
+        details = {name: _storable(value) for name, value in self.details.items()}
+        parts = {"name": self.name, "value": _storable(self.value), "protocol": dict(self.protocol), "details": details}
         return json.dumps(parts, allow_nan=False, sort_keys=True)
 
     @classmethod
@@ -89,7 +93,18 @@ class Score:
         wanted = {"name", "value", "protocol", "details"}
         if not isinstance(parts, dict) or set(parts) != wanted:
             raise ValueError(f"not a score: expected a JSON object with the keys {sorted(wanted)}")
-        return cls(str(parts["name"]), float(parts["value"]), parts["protocol"], parts["details"])
+        details = {name: _number(value) for name, value in parts["details"].items()}
+        return cls(str(parts["name"]), float(parts["value"]), parts["protocol"], details)
+
+
+def _storable(value: float) -> float | str:
+    """A number that JSON can hold, or the text that stands for it."""
+    return value if math.isfinite(value) else str(float(value))
+
+
+def _number(value: float | str) -> float:
+    """What :func:`_storable` wrote: whole numbers stay whole."""
+    return float(value) if isinstance(value, str) else value
 
 
 def extend_protocol(protocol: Mapping[str, Plain], extra: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -106,6 +106,7 @@ class Side:
         reads: What will be asked for, of ``"vectors"`` and ``"logits"``; the one pass keeps no more.
         batch: Images at a time.
         progress: Called with (done, total) images during the pass.
+        seen: What the extractor saw already; ``None``: one pass will be made when it is asked for.
     """
 
     samples: SampleSet
@@ -113,6 +114,7 @@ class Side:
     reads: frozenset[str] = frozenset()
     batch: int = BATCH
     progress: sampling.Progress | None = field(default=None, repr=False)
+    seen: Observed | None = field(default=None, repr=False)
 
     @property
     def images(self) -> ImageSet:
@@ -145,7 +147,7 @@ class Side:
     @cached_property
     def observed(self) -> Observed:
         """What the extractor saw in the one pass."""
-        return see(self.images, self.looks, reads=self.reads, batch=self.batch, progress=self.progress)
+        return self.seen or see(self.images, self.looks, reads=self.reads, batch=self.batch, progress=self.progress)
 
     @property
     def moments(self) -> FeatureStatistics:

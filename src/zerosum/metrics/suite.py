@@ -11,7 +11,7 @@ import torch
 
 from zerosum._version import __version__
 from zerosum.metrics.features.base import Extractor
-from zerosum.metrics.features.find import find_extractor
+from zerosum.metrics.features.find import AnyFeatures, as_extractor
 from zerosum.metrics.images import (
     ImageSet,
     PointSet,
@@ -22,6 +22,7 @@ from zerosum.metrics.images import (
     points_of_generator,
 )
 from zerosum.metrics.measure import Context, Measure, NotApplicable, Number
+from zerosum.metrics.needs import check_features, check_needs
 from zerosum.metrics.registry import choose, defaults_for
 from zerosum.metrics.sampling import Progress, SampleFunction
 from zerosum.metrics.score import PROTOCOL, Plain, Score, extend_protocol
@@ -37,8 +38,8 @@ class Judge:
     Attributes:
         measures: Measures to be taken, in this order.
         real: The reference.
-        extractor: Extractor, or the name of one, for measures that read features and do not have their own. It is made
-            when the first measure reads it.
+        extractor: Extractor, name, or function for measures that read features and do not have their own, as
+            :func:`.as_extractor` takes it. It is made when the first measure reads it.
         context: What measures may depend on besides the samples.
         lenient: Whether to leave out a measure that says nothing about these samples.
         progress: Called with (done, total) generated images.
@@ -46,7 +47,7 @@ class Judge:
 
     measures: tuple[Measure, ...]
     real: SampleSet
-    extractor: Extractor | str = "auto"
+    extractor: AnyFeatures = "auto"
     context: Context = field(default_factory=Context)
     lenient: bool = False
     progress: Progress | None = field(default=None, repr=False)
@@ -55,17 +56,29 @@ class Judge:
     def _extractors(self) -> dict[str | None, Extractor]:
         wanted = {measure.features for measure in self.measures if measure.sees}
         shape, device = tuple(self.real.shape), self.context.device
-        given = {} if isinstance(self.extractor, str) else {None: self.extractor}
-        missing = (name for name in wanted if name not in given)
-        return given | {name: find_extractor(name or str(self.extractor), shape, device) for name in missing}
+        return {name: as_extractor(name or self.extractor, shape, device) for name in wanted}
 
     def prepare(self) -> None:
         """Make extractors ready now.
 
         Raises:
-            ValueError: There is no such extractor, or its weights cannot be had.
+            UsageError: There is no such extractor, or its weights cannot be had.
         """
         _ = self._extractors
+
+    def check(self, fake: SampleSet) -> None:
+        """Refuse measures that cannot be taken of such samples, before anything is computed.
+
+        Args:
+            fake: Some samples, of which no pixel is read.
+
+        Raises:
+            UsageError: A measure needs what the samples do not have, or its features do not fit them.
+        """
+        for measure in self.measures:
+            check_needs(measure, self.real, fake, has_held_out=self.context.held_out is not None)
+            if measure.sees and isinstance(fake, ImageSet):
+                check_features(measure, self._extractors[measure.features], tuple(fake.shape))
 
     def with_held_out(self, images: ImageSet) -> Judge:
         """The same with real images that no generator was trained on, for measures that need them.
@@ -98,7 +111,13 @@ class Judge:
         return self._real_sides[key]
 
     def scores(
-        self, fakes: Fakes, seed: int, *, count: int | None = None, extra: Mapping[str, Plain] | None = None
+        self,
+        fakes: Fakes,
+        seed: int,
+        *,
+        count: int | None = None,
+        extra: Mapping[str, Plain] | None = None,
+        refused: Callable[[Measure, ValueError], None] | None = None,
     ) -> Iterator[Score]:
         """The scores of samples, each as soon as it is known.
 
@@ -107,6 +126,8 @@ class Judge:
             seed: Seed of the samples, and of subsets and permutations.
             count: Number of samples; ``None``: each measure's own.
             extra: Further facts for the protocol, such as ``{"ema": 0.999, "truncation": 1.0}``.
+            refused: Called with a measure that does not apply to these samples, and why; the others are taken all the
+                same. ``None``: the first one ends it.
 
         Raises:
             ValueError: A measure does not apply to these samples, or there are too few.
@@ -115,15 +136,18 @@ class Judge:
         sides: dict[tuple[int, str | None], Side] = {}
         for measure in self.measures:
             real = self._real_side(measure)
-            number = measure.samples(real) if count is None else count
-            key = number, _key(measure)
-            if key not in sides:
-                sides[key] = self._side(fakes(number), measure)
             try:
+                number = measure.samples(real) if count is None else count
+                key = number, _key(measure)
+                if key not in sides:
+                    sides[key] = self._side(fakes(number), measure)
                 yield from score(measure, real, sides[key], context, extra)
-            except NotApplicable:
-                if not self.lenient:
+            except ValueError as error:
+                if self.lenient and isinstance(error, NotApplicable):
+                    continue
+                if refused is None:
                     raise
+                refused(measure, error)
 
 
 def _key(measure: Measure) -> str | None:

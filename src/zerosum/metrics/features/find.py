@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from zerosum.discovery import Modules
-from zerosum.errors import nearest
+from zerosum.errors import UsageError, nearest
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.features.shipped import IMAGE_SHAPE
+from zerosum.metrics.features.weights import find_local
 
+AnyFeatures = str | Path | Extractor | Callable[[Tensor], Any]  # what names features, or computes them
 MODULES = Modules("zerosum.metrics.features", "EXTRACTORS", "features")
 
 
@@ -31,8 +36,7 @@ def find_extractor(name: str, shape: tuple[int, ...], device: torch.device | str
     Raises:
         ValueError: There is none of this name, or its weights cannot be had.
     """
-    if name == "auto":
-        name = "shipped" if tuple(shape) == IMAGE_SHAPE else "inception"
+    name = decide(name, shape)
     if name.endswith(".onnx"):
         from zerosum.metrics.features.user import OnnxExtractor, onnx_preparation
 
@@ -44,3 +48,49 @@ def find_extractor(name: str, shape: tuple[int, ...], device: torch.device | str
         )
     found: Extractor = MODULES.load(known[name]).load_extractor(name, str(device))
     return found
+
+
+def decide(name: str, shape: tuple[int, ...]) -> str:
+    """The name of the features that ``"auto"`` stands for on images of this shape; another name stays."""
+    if name != "auto":
+        return name
+    return "shipped" if tuple(shape) == IMAGE_SHAPE else "inception"
+
+
+def as_extractor(features: AnyFeatures, shape: tuple[int, ...], device: torch.device | str = "cpu") -> Extractor:
+    """The extractor that ``features`` names or is.
+
+    Args:
+        features: A name or path, as :func:`find_extractor` takes it; an extractor; or a function or module from images
+            to vectors, as :class:`.OwnFeatures` takes it.
+        shape: Shape of an image, (C, H, W).
+        device: Where to compute.
+
+    Raises:
+        UsageError: There is no such extractor, its weights cannot be had, or it does not return vectors.
+    """
+    try:
+        if isinstance(features, str | Path):
+            return find_extractor(str(features), shape, device)
+        if all(hasattr(features, name) for name in ("name", "hash", "resize", "dimensions")):
+            return features  # type: ignore[return-value]
+        if callable(features):
+            from zerosum.metrics.features.own import OwnFeatures
+
+            return OwnFeatures(features, shape, taken=frozenset(extractor_names()), device=device)
+    except (ImportError, FileNotFoundError, ValueError) as error:
+        told = features if isinstance(features, str | Path) else type(features).__name__
+        raise UsageError(f"features={told}: {error}", argument="features") from error
+    raise UsageError(
+        f"features={type(features).__name__}: give a name, the path of an ONNX file, or a function or module from "
+        "images to vectors",
+        argument="features",
+    )
+
+
+def need_download(features: str, shape: tuple[int, ...]) -> bool:
+    """Whether the weights of features would have to be downloaded, as they are not on this machine."""
+    name = decide(features, shape)
+    module = extractor_names().get(name)
+    published = getattr(MODULES.load(module), "PUBLISHED", None) if module else None
+    return published is not None and find_local(published) is None

@@ -115,7 +115,7 @@ class UserExtractor(ABC):
             ValueError: Images or results do not fit.
         """
         with plain_float32(self.device):
-            return _check_output(self.run(self._prepare(images.to(self.device))), len(images), self.name)
+            return check_output(self.run(self._prepare(images.to(self.device))), len(images), self.name)
 
     @abstractmethod
     def run(self, pixels: Tensor) -> Any:
@@ -203,8 +203,17 @@ def onnx_preparation(path: str | Path) -> Preparation:
     )
 
 
-def _check_output(output: Any, count: int, name: str) -> Features:
-    """Check what a network returned."""
+def check_output(output: Any, count: int, name: str) -> Features:
+    """The features that a network returned.
+
+    Args:
+        output: What it returned: vectors (B, D), or a pair of vectors and logits (B, K).
+        count: Number of images, B.
+        name: Name of the network, for messages.
+
+    Raises:
+        ValueError: The output is something else, or not finite.
+    """
     parts = output if isinstance(output, tuple | list) else (output,)
     if not 1 <= len(parts) <= 2:
         raise ValueError(f"{name} must return vectors, or vectors and logits, not {len(parts)} results")

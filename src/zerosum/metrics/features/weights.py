@@ -69,11 +69,10 @@ def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progr
     if path is not None:
         return _check_given(file, Path(path).expanduser())
     own = cache.root() / "weights"
-    for place in _places(own):
-        for name in (file.name, *file.aliases):
-            if (place / name).is_file():
-                _check(file, place / name, "Delete it, and it will be downloaded again.")
-                return place / name
+    found = find_local(file)
+    if found is not None:
+        _check(file, found, "Delete it, and it will be downloaded again.")
+        return found
     try:
         own.mkdir(parents=True, exist_ok=True)
         complaint = f"{file.url} sent something else, or not all of it. Try again, or later."
@@ -83,6 +82,13 @@ def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progr
             f"{file.name} is not on this machine and could not be downloaded ({error}). Get it from {file.url} on a "
             f"machine with a network and put it into {own}, or into any folder named by ${VARIABLE}."
         ) from error
+
+
+def find_local(file: PublishedWeights) -> Path | None:
+    """Where a published file is on this machine, by its name; ``None`` where it would have to be downloaded."""
+    names = (file.name, *file.aliases)
+    listed = (place / name for place in _places(cache.root() / "weights") for name in names)
+    return next((path for path in listed if path.is_file()), None)
 
 
 def read(path: Path) -> dict[str, Tensor]:

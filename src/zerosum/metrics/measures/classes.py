@@ -46,5 +46,6 @@ MEASURE = Measure(
     reads=LOGITS,
     features="shipped",
     published_on=None,
+    looks_again=True,
     samples=half,
 )

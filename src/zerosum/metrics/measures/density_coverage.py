@@ -13,7 +13,7 @@ from zerosum.metrics.sides import Side
 K = 5  # the neighbour that a ball reaches to
 
 
-class DensityCoverage(NamedTuple):
+class DensityAndCoverage(NamedTuple):
     """How generated samples fill the balls around real ones.
 
     Attributes:
@@ -35,12 +35,12 @@ class ManifoldReport(NamedTuple):
     coverage: float
 
 
-def _density_coverage(of_real: Hits, k: int) -> DensityCoverage:
+def _density_coverage(of_real: Hits, k: int) -> DensityAndCoverage:
     density = int(of_real.per_point.sum()) / (k * len(of_real.per_point))
-    return DensityCoverage(density, share_inside(of_real.per_ball))
+    return DensityAndCoverage(density, share_inside(of_real.per_ball))
 
 
-def density_coverage(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: float = MEMORY_MIB) -> DensityCoverage:
+def density_coverage(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: float = MEMORY_MIB) -> DensityAndCoverage:
     """Density and coverage; Naeem et al. 2020, arXiv:2002.09797.
 
     The ball of a real sample reaches to its k-th nearest neighbour among the real ones, itself not counted, without its

@@ -28,5 +28,6 @@ MEASURE = Measure(
     reads=LOGITS,  # those of the same pass are read by `classes`
     features="shipped",
     published_on=None,
+    looks_again=True,
     samples=halves.half,
 )

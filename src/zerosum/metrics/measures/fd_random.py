@@ -19,5 +19,6 @@ MEASURE = Measure(
     constants=halves.CONSTANTS,
     features="random",
     published_on=None,
+    looks_again=True,
     samples=halves.half,
 )

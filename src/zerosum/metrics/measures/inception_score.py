@@ -13,7 +13,7 @@ from zerosum.metrics.sides import Side
 SPLITS = 10
 
 
-class InceptionScore(NamedTuple):
+class SplitScore(NamedTuple):
     """Mean and standard deviation (``ddof=0``, as the source's ``numpy.std``) of the splits' scores, in [1, K]."""
 
     mean: float
@@ -98,7 +98,7 @@ class PredictionStatistics:
             reduce_ranks(self.n), reduce_ranks(self.probabilities), reduce_ranks(self.negative_entropies)
         )
 
-    def score(self) -> InceptionScore:
+    def score(self) -> SplitScore:
         """Mean and standard deviation over the splits of exp(E_x KL(p(y|x) | p(y))).
 
         Raises:
@@ -110,10 +110,10 @@ class PredictionStatistics:
         # xlogy: a class that no image has adds 0, not NaN.
         divergence = self.negative_entropies / self.n - torch.xlogy(marginal, marginal).sum(dim=1)
         scores = divergence.clamp(min=0).exp()
-        return InceptionScore(float(scores.mean()), float(scores.std(correction=0)))
+        return SplitScore(float(scores.mean()), float(scores.std(correction=0)))
 
 
-def inception_score(logits: Tensor, *, splits: int = SPLITS) -> InceptionScore:
+def inception_score(logits: Tensor, *, splits: int = SPLITS) -> SplitScore:
     """Inception Score (Salimans et al. 2016, arXiv:1606.03498, Section 4) of all images at once.
 
     The splits are contiguous, in the order given, as in the source (openai/improved-gan), so images sorted by class

@@ -124,5 +124,6 @@ MEASURE = Measure(
     run=_measure,
     directions={"modes": "higher", "high_quality": "higher", "mode_kl": "lower"},
     published_on=None,
+    of_points=True,
     samples=_samples,
 )

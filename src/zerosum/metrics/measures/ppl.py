@@ -200,4 +200,5 @@ MEASURE = Measure(
     directions={"ppl": "lower"},
     constants={"epsilon": EPSILON, "sampling": SAMPLING},
     published_on=None,
+    needs=frozenset({"latents"}),
 )

@@ -12,7 +12,7 @@ from zerosum.metrics.sides import Side
 K = 3  # the neighbour that a ball reaches to
 
 
-class PrecisionRecall(NamedTuple):
+class PrecisionAndRecall(NamedTuple):
     """Shares of samples, 0 to 1.
 
     Attributes:
@@ -44,7 +44,7 @@ def share_inside(per_point: Tensor) -> float:
     return int((per_point > 0).sum()) / len(per_point)
 
 
-def precision_recall(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: float = MEMORY_MIB) -> PrecisionRecall:
+def precision_recall(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: float = MEMORY_MIB) -> PrecisionAndRecall:
     """Improved precision and recall; Kynkäänniemi et al. 2019, arXiv:1904.06991.
 
     The ball of a sample reaches to its k-th nearest neighbour in its own set, itself not counted, and includes its
@@ -64,7 +64,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: floa
     radii = [nearest(features, k=k, memory_mib=memory_mib).squared[:, k - 1] for features in (real, fake)]
     around_real, around_fake = ([Balls(squared, closed=True)] for squared in radii)
     (of_real,), (of_fake,) = hits(real, fake, around_x=around_real, around_y=around_fake, memory_mib=memory_mib)
-    return PrecisionRecall(share_inside(of_real.per_point), share_inside(of_fake.per_point))
+    return PrecisionAndRecall(share_inside(of_real.per_point), share_inside(of_fake.per_point))
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:

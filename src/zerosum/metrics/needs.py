@@ -1,0 +1,68 @@
+"""What measures need of samples, checked before anything is computed."""
+
+from __future__ import annotations
+
+import torch
+
+from zerosum.errors import UsageError
+from zerosum.metrics.features.base import Extractor
+from zerosum.metrics.images import ImageSet, PointSet, SampleSet
+from zerosum.metrics.measure import Measure
+
+
+def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, *, has_held_out: bool) -> None:
+    """Refuse a measure that needs what the samples do not have.
+
+    Args:
+        measure: The measure.
+        real: The reference.
+        fake: Samples that are to be measured, of which no pixel is read.
+        has_held_out: Whether there are held-out images.
+
+    Raises:
+        UsageError: Something is missing; the message says what, and of which side.
+    """
+    for samples in (real, fake):
+        if isinstance(samples, PointSet) and not measure.of_points:
+            raise _refusal(measure, f"looks at images, and {samples.name} has points")
+    if isinstance(real, PointSet) != isinstance(fake, PointSet):
+        raise _refusal(measure, f"cannot compare {fake.name} with {real.name}: one has points and the other images")
+    if "held-out" in measure.needs and not has_held_out:
+        raise UsageError(
+            f"metrics={measure.name}: needs real images that were not trained on: name them as held_out",
+            argument="held_out",
+        )
+    if not isinstance(real, ImageSet) or not isinstance(fake, ImageSet):
+        return
+    for samples in (real, fake):
+        if "labels" in measure.needs and samples.labels is None:
+            raise _refusal(measure, f"needs the class of each image, and {samples.name} has no labels")
+    if "latents" in measure.needs and fake.maker is None:
+        raise _refusal(measure, f"needs a run whose generator takes only latents, which {fake.name} does not have")
+
+
+def check_features(measure: Measure, extractor: Extractor, shape: tuple[int, ...]) -> None:
+    """Refuse features that do not take images of this shape, or lack the verdicts that a measure reads.
+
+    Args:
+        measure: The measure.
+        extractor: What extracts the features; it is tried on a black image.
+        shape: Shape of an image, (C, H, W).
+
+    Raises:
+        UsageError: They do not fit.
+    """
+    try:
+        seen = extractor(torch.zeros(1, *shape, dtype=torch.uint8))
+    except ValueError as error:
+        raise UsageError(f"features={extractor.name}: {error}", argument="features") from error
+    if "logits" in measure.reads and seen.logits is None:
+        raise UsageError(
+            f"features={extractor.name}: is not a classifier, whose verdicts {measure.name!r} reads; take inception or "
+            "shipped",
+            argument="features",
+        )
+
+
+def _refusal(measure: Measure, why: str) -> UsageError:
+    return UsageError(f"metrics={measure.name}: {why}", argument="metrics")

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "parts": {"core", "system", *BLOCKS},
     "recipes": {"core", "system", "registry", "parts", *BLOCKS},
     "runs": {"core", "system", "registry", "pages", "own", "data", "metrics", "latent", "networks", "folder", "report"},
-    "lab": {"core", "system", "registry", "pages", "own", "metrics", "theory", "runs", "report", *BLOCKS},
+    "lab": {"core", "system", "registry", "equations", "pages", "own", "metrics", "theory", "runs", "report", *BLOCKS},
     "cli": {
         "core",
         "registry",

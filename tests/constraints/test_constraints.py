@@ -3,11 +3,12 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad
+from torch.func import grad
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
 from zerosum.constraints import SpectralNorm, clip, power_iteration, spectral_norm
 from zerosum.networks import resnet
+from zerosum.renewal import call_held
 
 Tensors = dict[str, Tensor]
 
@@ -52,10 +53,10 @@ def test_values_and_gradients_are_torch_s_with_the_same_vectors(layer: nn.Module
     hidden._v.copy_(columns)
     theirs.eval()  # no power iteration in its forward
     x = torch.randn(shape)
-    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.eval()(x), theirs(x))
     expected = torch.autograd.grad(theirs(x).square().sum(), theirs.parametrizations.weight.original)[0]
     weights, buffers = split(ours)
-    found = grad(lambda w: functional_call(ours, w | buffers, (x,)).square().sum())(weights)["weight"]
+    found = grad(lambda w: call_held(ours, w | buffers, (x,), {}).square().sum())(weights)["weight"]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -64,11 +65,12 @@ def arguments(layer: nn.Module) -> dict[str, object]:
     return {n: getattr(layer, n) for n in names if hasattr(layer, n)}
 
 
-def test_training_and_evaluation_are_the_same_function_and_nothing_moves():
+def test_in_a_game_training_and_evaluation_are_the_same_function_and_nothing_moves():
     net, x = spectral_norm(nn.Linear(4, 3)), torch.randn(2, 4)
     before = {k: b.clone() for k, b in net.named_buffers()}
-    trained = net.train()(x)
-    assert torch.equal(trained, net.eval()(x))
+    trained = call_held(net.train(), {}, (x,), {})
+    assert torch.equal(trained, call_held(net.eval(), {}, (x,), {}))
+    assert torch.equal(trained, net(x))  # in evaluation mode, nothing moves outside of it either
     assert all(torch.equal(before[k], b) for k, b in net.named_buffers())
 
 
@@ -79,7 +81,7 @@ def test_second_derivatives():
     w = torch.randn(2, 3).double().requires_grad_()
 
     def f(w: Tensor, x: Tensor) -> Tensor:
-        return torch.tanh(functional_call(net, buffers | {"weight": w}, (x,)))
+        return torch.tanh(call_held(net, buffers | {"weight": w}, (x,), {}))
 
     assert torch.autograd.gradcheck(f, (w, x))
     assert torch.autograd.gradgradcheck(f, (w, x))
@@ -141,7 +143,7 @@ def test_compiles_to_one_graph():
     x, project = torch.randn(2, 3), power_iteration(net)
 
     def step(w: Tensors, b: Tensors) -> tuple[Tensors, Tensors]:
-        return project(grad(lambda w: functional_call(net, w | b, (x,)).sum())(w), b)
+        return project(grad(lambda w: call_held(net, w | b, (x,), {}).sum())(w), b)
 
     eager, compiled = step(weights, buffers), torch.compile(step, backend="aot_eager", fullgraph=True)(weights, buffers)
     torch.testing.assert_close(compiled, eager)

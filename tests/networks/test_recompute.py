@@ -25,6 +25,7 @@ from zerosum.networks import resnet
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.dropout import Dropout
 from zerosum.networks.layers.recompute import Caller, directly, recomputed
+from zerosum.renewal import Renewal
 
 Tensors = dict[str, Tensor]
 Derive = Callable[..., tuple[Tensors, Tensors]]
@@ -107,6 +108,7 @@ def compiled(net: nn.Module, x: Tensor, y: Tensor, penalty: bool) -> tuple[Tenso
     return result
 
 
+@pytest.mark.parametrize("by_caller", [True, False])  # in a game, in a loop of one's own
 @pytest.mark.parametrize(
     ("derive", "penalty"),
     [
@@ -115,18 +117,31 @@ def compiled(net: nn.Module, x: Tensor, y: Tensor, penalty: bool) -> tuple[Tenso
         (compiled, True),
     ],
 )
-def test_gradients_and_statistics_are_those_of_the_block_itself(derive: Derive, penalty: bool):
+def test_gradients_and_statistics_are_those_of_the_block_itself(derive: Derive, penalty: bool, by_caller: bool):
     direct, again = pair()
-    expected, statistics = by_tape(direct, *inputs(), penalty)
-    found, buffers = derive(again, *inputs(), penalty)
+    with Renewal(by_caller=by_caller):
+        expected, statistics = by_tape(direct, *inputs(), penalty)
+        found, buffers = derive(again, *inputs(), penalty)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(buffers, statistics)
+    kept = torch.equal(statistics["blocks.0.linear.u"], direct.blocks[0].linear.u)
+    assert kept == by_caller
+
+
+def test_a_backward_pass_renews_nothing():
+    _, again = pair()
+    x, y = inputs()
+    first, second = again(x, y).square().sum(), again(2 * x, y).square().sum()
+    before = {k: b.clone() for k, b in again.named_buffers()}
+    (first + second).backward()
+    assert all(torch.equal(before[k], b) for k, b in again.named_buffers())
 
 
 def test_second_derivatives_are_finite_differences_of_the_first():
     _, again = pair()
     x, y = inputs()
-    assert torch.autograd.gradgradcheck(lambda x: again(x, y), (x.requires_grad_(),))
+    with Renewal(by_caller=True):  # a fixed function
+        assert torch.autograd.gradgradcheck(lambda x: again(x, y), (x.requires_grad_(),))
 
 
 def test_running_statistics_move_once():
@@ -146,8 +161,9 @@ def test_a_copy_runs_its_own_block():
     with torch.no_grad():
         for weight in other.blocks[1].parameters():
             weight.mul_(2)
-    torch.testing.assert_close(other(x, y), other.blocks[1](other.blocks[0](x, y), y).tanh())
-    assert not torch.allclose(other(x, y), again(x, y))
+    with Renewal(by_caller=True):
+        torch.testing.assert_close(other(x, y), other.blocks[1](other.blocks[0](x, y), y).tanh())
+        assert not torch.allclose(other(x, y), again(x, y))
 
 
 def test_after_a_forward_weights_may_change():

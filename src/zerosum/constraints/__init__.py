@@ -1,6 +1,10 @@
-"""Constraints: what is done to a network after each of its updates (``Game.project``), and the layers that needs."""
+"""Constraints: what is done to a network after each of its updates (``Game.project``), and the layers that needs.
+
+In a loop of one's own :func:`enforce` applies them to a module.
+"""
 
 from zerosum.constraints.clipping import clip
+from zerosum.constraints.plain import enforce
 from zerosum.constraints.spectral import SpectralNorm, power_iteration, spectral_norm
 
-__all__ = ["SpectralNorm", "clip", "power_iteration", "spectral_norm"]
+__all__ = ["SpectralNorm", "clip", "enforce", "power_iteration", "spectral_norm"]

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
+from torch.func import grad_and_value
 from torch.utils import _pytree as pytree
 
 from zerosum.core import parallel
 from zerosum.core.ema import Average
 from zerosum.core.optim import Optimizer, Tensors
+from zerosum.renewal import call_held
 
 Terms = dict[str, Tensor]  # named scalars: a player minimises their sum, the log shows each
 Said = dict[str, Terms]  # what every player said in one iteration
@@ -161,30 +162,28 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
 
 
 class Network:
-    """A network bound to the weights and buffers of a state: call it, or a method of it, like the module."""
+    """A network bound to the weights and buffers of a state: call it, or a method of it, like the module.
+
+    ``weights`` are its weights by name, for penalties on themselves.
+    """
 
     def __init__(self, module: nn.Module, weights: Tensors, buffers: Tensors, methods: dict[str, Method]) -> None:
-        self._module, self._weights, self._buffers, self._methods = module, weights, buffers, methods
+        self._module, self.weights, self._buffers, self._methods = module, weights, buffers, methods
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the network; it may write to this state's buffers."""
-        return functional_call(self._module, self._weights | self._buffers, args, kwargs)
+        return call_held(self._module, self.weights | self._buffers, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._methods:
             raise AttributeError(f"the network has no method {name!r}; it has {', '.join(self._methods) or 'none'}")
-        tensors = {f"module.{k}": v for k, v in (self._weights | self._buffers).items()}
-        return lambda *args, **kwargs: functional_call(self._methods[name], tensors, args, kwargs)
-
-    @property
-    def weights(self) -> Tensors:
-        """Its weights by name, for penalties on themselves."""
-        return self._weights
+        tensors = {f"module.{k}": v for k, v in (self.weights | self._buffers).items()}
+        return lambda *args, **kwargs: call_held(self._methods[name], tensors, args, kwargs)
 
     def frozen(self, *args: Any, **kwargs: Any) -> Any:
         """The same function for derivatives inside a loss: what it writes to its buffers is dropped."""
         scratch = {k: b.clone() for k, b in self._buffers.items()}
-        return functional_call(self._module, self._weights | scratch, args, kwargs)
+        return call_held(self._module, self.weights | scratch, args, kwargs)
 
 
 class Nets:

@@ -156,7 +156,7 @@ class Generator(nn.Module):
         )
         outputs = [(BOTTOM * 2**k, w) for k, w in enumerate(widths[1:], 1)]
         self.attention = attentions(attention, outputs, wrap, init)
-        self._stages = Stages(cast(Sequence[nn.ModuleList], self.pairs), self.attention, run)
+        self._call = Stages(self._stages(), self.attention, run)
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, 1.0))
 
@@ -166,7 +166,11 @@ class Generator(nn.Module):
         ``condition`` goes to conditional normalisation: one tensor for all pairs of blocks, or one for each.
         """
         h = self.first(z).reshape(z.shape[0], -1, BOTTOM, BOTTOM)
-        return torch.tanh(self.last(F.relu(self.norm(self._stages(h, condition)))))
+        h = self._call(self._stages(), self.attention, h, condition)
+        return torch.tanh(self.last(F.relu(self.norm(h))))
+
+    def _stages(self) -> Sequence[nn.ModuleList]:
+        return cast(Sequence[nn.ModuleList], self.pairs)
 
 
 class Critic(BaseCritic):
@@ -206,12 +210,15 @@ class Critic(BaseCritic):
             outputs.append((size, o))
         self.pairs = nn.ModuleList(pairs)
         self.attention = attentions(attention, outputs, wrap, init)
-        self._stages = Stages(pairs, self.attention, run)
+        self._call = Stages(self._stages(), self.attention, run)
         self.last = wrap(linear(widths[-1], 1, init))
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), summed over positions."""
-        return sum_pool(F.relu(self._stages(self.first(x))))
+        return sum_pool(F.relu(self._call(self._stages(), self.attention, self.first(x))))
+
+    def _stages(self) -> Sequence[nn.Sequential]:
+        return cast(Sequence[nn.Sequential], self.pairs)
 
 
 def _width(width: int | None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -137,7 +138,7 @@ def attentions(sizes: Sequence[int], outputs: Sequence[tuple[int, int]], wrap: W
 
 
 class Stages:
-    """Blocks and attention of a network, called one after the other. (Not a module: the network owns them all.)
+    """How a network calls its blocks and its attention, one after the other. (Not a module: the network owns them all.)
 
     Args:
         stages: Blocks of each stage.
@@ -147,19 +148,33 @@ class Stages:
     """
 
     def __init__(self, stages: Iterable[Iterable[nn.Module]], attention: nn.ModuleList, run: Caller) -> None:
-        self._calls = [
-            ([block if isinstance(block, Dropout) else run(block) for block in blocks], run(attend))
-            for blocks, attend in zip(stages, attention, strict=True)
-        ]
+        self._run = run
+        self._calls = {module: self._prepare(module) for module in (*chain.from_iterable(stages), *attention)}
 
-    def __call__(self, h: Tensor, condition: Conditions = None) -> Tensor:
+    def __call__(
+        self,
+        stages: Iterable[Iterable[nn.Module]],
+        attention: nn.ModuleList,
+        h: Tensor,
+        condition: Conditions = None,
+    ) -> Tensor:
         """(B, C, H, W) -> (B, C', H', W').
 
-        ``condition`` goes to conditional normalisation: one tensor for all stages, or a sequence with one for each.
+        Args:
+            stages: Blocks as the network has them now: a replica of it has its own (``nn.DataParallel``).
+            attention: What follows each stage, likewise.
+            h: Feature maps.
+            condition: What conditional normalisation gets: one tensor for all stages, or a sequence with one for each.
         """
-        conditions = one_for_each(condition, len(self._calls))
-        for (blocks, attend), given in zip(self._calls, conditions, strict=True):
+        conditions = one_for_each(condition, len(attention))
+        for blocks, attend, given in zip(stages, attention, conditions, strict=True):
             for block in blocks:
-                h = block(h, *given)
-            h = attend(h)
+                h = self._call(block)(h, *given)
+            h = self._call(attend)(h)
         return h
+
+    def _call(self, module: nn.Module) -> Callable[..., Tensor]:
+        return self._calls[module] if module in self._calls else self._prepare(module)
+
+    def _prepare(self, module: nn.Module) -> Callable[..., Tensor]:
+        return module if isinstance(module, Dropout) else self._run(module)

@@ -70,7 +70,7 @@ class Generator(nn.Module):
         )
         outputs = [(plan.bottom * 2**k, w) for k, w in enumerate(widths[1:], 1)]
         self.attention = attentions(attention, outputs, wrap, init)
-        self._stages = Stages([[block] for block in self.blocks], self.attention, run)
+        self._call = Stages(((block,) for block in self.blocks), self.attention, run)
         self.norm = (last_norm or norm)(widths[-1])
         self.last = wrap(conv3(widths[-1], channels, init, plan.output_gain))
 
@@ -80,7 +80,8 @@ class Generator(nn.Module):
         ``condition`` goes to conditional normalisation: one tensor for all blocks, or a sequence with one for each.
         """
         h = self.first(z).reshape(z.shape[0], -1, self.bottom, self.bottom)
-        return torch.tanh(self.last(F.relu(self.norm(self._stages(h, condition)))))
+        h = self._call(((block,) for block in self.blocks), self.attention, h, condition)
+        return torch.tanh(self.last(F.relu(self.norm(h))))
 
 
 class Critic(BaseCritic):
@@ -132,13 +133,16 @@ class Critic(BaseCritic):
         self.drops = nn.ModuleList(Dropout(rate) for rate in dropout or (0.0,) * len(self.blocks))
         sizes = _sizes(size, (isinstance(self.first, FirstBlock), *plan.downs))
         self.attention = attentions(attention, list(zip(sizes, widths, strict=True)), wrap, init)
-        self._stages = Stages([[self.first], *zip(self.blocks, self.drops, strict=True)], self.attention, run)
+        self._call = Stages(self._stages(), self.attention, run)
         features = self.pool(torch.zeros(1, widths[-1], sizes[-1], sizes[-1])).shape[1]
         self.last = wrap(linear(features, 1, init, bias=head_bias))
 
     def features(self, x: Tensor) -> Tensor:
         """(B, channels, size, size) -> (B, features), after pooling."""
-        return self.pool(self.end(self._stages(x)))
+        return self.pool(self.end(self._call(self._stages(), self.attention, x)))
+
+    def _stages(self) -> list[tuple[nn.Module, ...]]:
+        return [(self.first,), *zip(self.blocks, self.drops, strict=True)]
 
 
 def _sizes(size: int, halved: Sequence[bool]) -> list[int]:

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 
 from zerosum.core.optim import Tensors
 from zerosum.networks.layers.dropout import Dropout
+from zerosum.renewal import Renewal, caller_renews
 
 Caller = Callable[[nn.Module], Callable[..., Tensor]]  # a block -> how to call it
 
@@ -60,7 +61,7 @@ class _Recomputed:
 
     def __init__(self, block: nn.Module) -> None:
         self.block = block
-        self._written = _written(block)
+        self._written = {renews: _written(block, renews) for renews in (True, False)}
         self._itself = _Constant(block)
         self._run = _traced_by_autograd()
 
@@ -70,11 +71,13 @@ class _Recomputed:
         if not torch.is_grad_enabled() or not any(t.requires_grad for t in (*inputs, *weights.values())):
             out: Tensor = self.block(*inputs)
             return out
-        written = {name: buffers[name] for name in self._written}
+        renews = caller_renews()
+        names = self._written[renews]
+        written = {name: buffers[name] for name in names}
         # Copies, because later calls write to the buffers what this one's derivative must not see.
         before = {name: buffer.clone() for name, buffer in written.items()}
         # (Its mode is an argument for the compiler to look at.)
-        out, after = self._run(self._itself, self.block.training, inputs, buffers | weights | before, self._written)
+        out, after = self._run(self._itself, self.block.training, renews, inputs, buffers | weights | before, names)
         with torch.no_grad():
             for name, buffer in written.items():
                 buffer.copy_(after[name])
@@ -87,12 +90,12 @@ def _drops(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
 
 
-def _written(block: nn.Module) -> tuple[str, ...]:
-    """Names of the buffers that a forward may write to: not those that a projection renews."""
+def _written(block: nn.Module, caller_renews: bool) -> tuple[str, ...]:
+    """Names of the buffers that a forward may write to: those of spectral norm where no projection renews them."""
     return tuple(
         f"{prefix}.{name}" if prefix else name
         for prefix, module in block.named_modules()
-        if not getattr(module, "needs_projection", False)
+        if not (caller_renews and getattr(module, "needs_projection", False))
         for name, _ in module.named_buffers(recurse=False)
     )
 
@@ -114,12 +117,17 @@ pytree.register_constant(_Constant)
 
 
 def _run(
-    constant: _Constant, training: bool, inputs: tuple[Tensor, ...], state: Tensors, written: tuple[str, ...]
+    constant: _Constant,
+    training: bool,
+    caller_renews: bool,
+    inputs: tuple[Tensor, ...],
+    state: Tensors,
+    written: tuple[str, ...],
 ) -> tuple[Tensor, Tensors]:
     """The block's output, and thereafter the buffers that it writes to."""
     device = inputs[0].device.type
     autocast = (device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
-    call = _Call(constant.block, len(inputs), tuple(state), written, *autocast)
+    call = _Call(constant.block, len(inputs), tuple(state), written, caller_renews, *autocast)
     out, *after = _Recompute.apply(call, *inputs, *state.values())  # type: ignore[no-untyped-call]
     return out, dict(zip(written, after, strict=True))
 
@@ -143,6 +151,7 @@ class _Call:
     inputs: int
     state: tuple[str, ...]
     written: tuple[str, ...]
+    caller_renews: bool
     device: str
     dtype: torch.dtype
     autocast: bool
@@ -151,7 +160,11 @@ class _Call:
         """(inputs, state) -> (output, buffers thereafter)."""
         state = dict(zip(self.state, tensors[self.inputs :], strict=True))
         after = {name: state[name].clone() for name in self.written}
-        with torch.autocast(self.device, self.dtype, self.autocast, cache_enabled=False):
+        # The second time as the first: the same layers renew from the same vectors.
+        with (
+            Renewal(by_caller=self.caller_renews),
+            torch.autocast(self.device, self.dtype, self.autocast, cache_enabled=False),
+        ):
             out = functional_call(self.block, state | after, tuple(tensors[: self.inputs]))
         return out, *after.values()
 

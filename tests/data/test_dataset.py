@@ -330,19 +330,20 @@ def test_what_is_not_map_style_is_refused_with_advice(make: Callable[[], Any], p
 
 
 def test_memory_is_told_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerosum.data.dataset._LARGE", 1_000)
+    monkeypatch.setattr("zerosum.data.memory._LARGE", 1_000)
     assert images(Photos(ITEMS["arrays"])).notes == ("the images take 1.125 KiB of memory",)
     assert images(Photos(ITEMS["arrays"]), size=4).notes == ()
-    monkeypatch.setattr("zerosum.data.dataset.physical_memory", lambda: 1_000)
+    monkeypatch.setattr("zerosum.data.memory.physical_memory", lambda: 1_000)
     photos = Photos(ITEMS["arrays"])
     assert "would take 1.125 KiB, more than this machine's 1000 B of memory; give a smaller size" in refused(photos)
+    assert "would take 1.125 KiB" in refused(PIXELS)
     assert photos.asked.keys() == {0}
-    monkeypatch.setattr("zerosum.data.dataset.physical_memory", lambda: None)
+    monkeypatch.setattr("zerosum.data.memory.physical_memory", lambda: None)
     assert images(photos).fingerprint == PLAIN
 
 
 def test_the_machine_s_memory_is_known() -> None:
-    from zerosum.data.dataset import physical_memory
+    from zerosum.data.memory import physical_memory
 
     found = physical_memory()
     assert found is None or found > 1 << 28

@@ -123,6 +123,14 @@ def test_floats_go_to_the_nearest_level(value: float, signed: bool, kind: str) -
     assert (steps <= 0.5 + 1e-3).all()
 
 
+def test_every_half_precision_number_goes_to_the_nearest_level() -> None:
+    every = np.arange(0x3C01, dtype=np.uint16).view(np.float16).reshape(-1, 1, 1, 1)  # 0, ... 1
+    np.testing.assert_array_equal(images(every).pixels, np.rint(every.astype(np.float64) * 255))
+    ends = np.array([-1e-6, 0, 1, 1 + 1e-6]).reshape(4, 1, 1, 1)
+    assert images(ends).pixels.ravel().tolist() == images(1 - ends).pixels.ravel().tolist()[::-1] == [0, 0, 255, 255]
+    assert images(2 * ends - 1).pixels.ravel().tolist() == [0, 0, 255, 255]
+
+
 def test_later_changes_of_the_array_do_not_reach_the_data() -> None:
     for make in (lambda: PIXELS.copy(), lambda: torch.from_numpy(PIXELS.copy()), lambda: PIXELS[..., 0].copy()):
         source = make()
@@ -157,11 +165,12 @@ def test_sizes_and_channels_are_those_of_npz_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("piece", [1, 200, 10**9])
 def test_large_arrays_are_converted_piece_by_piece(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerosum.data.levels._PIECE", piece)
-    late = PIXELS / 255
-    late[5] = late[5] * 2 - 1  # only the last image tells what is meant
-    data = images(late)
-    assert data.notes == ("values were taken to lie in [-1, 1] and rounded to 8 bits",)
-    np.testing.assert_array_equal(data.pixels, np.rint((late + 1) * 127.5))
+    for telling in (0, 3, 5):  # only one image tells what is meant
+        late = PIXELS / 255
+        late[telling] = late[telling] * 2 - 1
+        data = images(late)
+        assert data.notes == ("values were taken to lie in [-1, 1] and rounded to 8 bits",)
+        np.testing.assert_array_equal(data.pixels, np.rint((late + 1) * 127.5))
     late[4, 0, 0, 0] = np.nan
     late[1, 0, 0, 0] = np.inf
     assert "image 1 holds NaN or infinity (2 of 6 images do)" in refused(late)

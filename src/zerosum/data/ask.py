@@ -33,10 +33,11 @@ class Ask:
             )
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise DataError(
-                f"channels={self.channels!r}: give 1 for grey, 3 for colour, or nothing to decide by the images"
+                f"channels={self.channels!r}: give 1 for grey, 3 for colour, or nothing to decide by the images",
+                argument="channels",
             )
         if self.split not in ("train", "test"):
-            raise DataError(f"split={self.split!r}: give 'train' or 'test'")
+            raise DataError(f"split={self.split!r}: give 'train' or 'test'", argument="split")
 
     @property
     def where(self) -> str:

@@ -1,6 +1,5 @@
 """Images of a map-style data set: anything with a length and numbered items, read once, in order, into memory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,6 @@ import numpy as np
 
 from zerosum.data.arrays import conform, hint_at_alpha, note_shape, to_channels_last
 from zerosum.data.ask import Ask
-from zerosum.data.describe import in_units
 from zerosum.data.images import Images, Labels, Pixels
 from zerosum.data.items import ItemReader, Sample, in_words
 from zerosum.data.labels import name_classes, read_labels
@@ -21,11 +19,11 @@ from zerosum.data.levels import (
     refuse_range,
     whole_to_levels,
 )
+from zerosum.data.memory import check_memory, note_memory
 from zerosum.errors import DataError
 from zerosum.progress import progress
 
 _NESTED = 5  # data sets within data sets that are asked for names
-_LARGE = 1 << 30  # bytes of images from which a note says how many there are
 
 
 def load_items(items: Any, labels: Any, ask: Ask) -> Images:
@@ -74,8 +72,7 @@ def _finish(
     if values is not None:
         indices, classes, further = name_classes(values, names, ask)
         notes = (*notes, *further)
-    if pixels.nbytes >= _LARGE:
-        notes = (*notes, f"the images take {in_units(pixels.nbytes)} of memory")
+    notes = (*notes, *note_memory(pixels.nbytes))
     return Images.of(pixels, indices, name=ask.source, classes=classes, notes=notes)
 
 
@@ -213,7 +210,7 @@ class ItemStore:
     def _put(self, i: int, scale: Scale | None, levels: Pixels) -> None:
         image = conform(levels, self._ask, shown=False)[0]
         if scale not in self._stores:
-            _check_memory(self._count * image.size, self._ask)
+            check_memory(self._count * image.size, self._ask.source)
             self._stores[scale] = np.empty((self._count, *image.shape), np.uint8)
         pixels = self._stores[scale]
         if image.shape != pixels.shape[1:]:
@@ -246,21 +243,3 @@ def _names_of(items: Any, label_key: Any) -> Sequence[str] | None:
     if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
         return tuple(names)
     return None
-
-
-def _check_memory(nbytes: int, ask: Ask) -> None:
-    """Refuse images that do not fit in this machine's memory."""
-    whole = physical_memory()
-    if whole is not None and nbytes > whole:
-        raise DataError(
-            f"{ask.source}: the images would take {in_units(nbytes)}, more than this machine's {in_units(whole)} of "
-            "memory; give a smaller size, or save them as files, which are not kept in memory"
-        )
-
-
-def physical_memory() -> int | None:
-    """Bytes of memory that the machine has; ``None`` where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None

@@ -13,6 +13,7 @@ from zerosum.data.base import Data
 from zerosum.data.images import Images
 from zerosum.data.labels import name_classes, read_labels
 from zerosum.data.levels import AnyArray, check_dtype
+from zerosum.data.memory import check_memory, note_memory
 from zerosum.data.points import Points, resampled
 from zerosum.data.tensors import as_array
 from zerosum.errors import DataError
@@ -79,7 +80,9 @@ def from_array(values: AnyArray, labels: Any, ask: Ask, *, channels_first: bool)
     check_dtype(values.dtype, ask.source)
     if values.ndim == 2:
         return _from_plane(values, labels, ask)
+    check_memory(values.size, ask.source)
     pixels, notes = to_uint8(values, ask, channels_first=channels_first)
+    notes = (*notes, *note_memory(pixels.nbytes))
     if np.may_share_memory(pixels, values):
         pixels = pixels.copy()  # what the caller does to the array later must not change the data
     if labels is None:

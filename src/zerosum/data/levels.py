@@ -13,7 +13,7 @@ from zerosum.errors import DataError
 AnyArray = npt.NDArray[Any]
 
 _SLACK = 1e-5  # what rounding in float32 may add to a range of width 1 or 2
-_PIECE = 16 << 20  # numbers that are looked at or converted at once: bounds the memory of copies
+_PIECE = 1 << 20  # numbers that are looked at or converted at once: copies of them stay in the processor's cache
 _ADVICE = "scale them to [0, 1] or [-1, 1], or give whole numbers from 0 to 255"
 
 
@@ -41,9 +41,9 @@ class Scale:
     def to_levels(self, values: AnyArray) -> Pixels:
         """The nearest of the 256 levels for each number, uint8 of the same shape."""
         wide = values.astype(np.float32) if values.dtype.itemsize < 4 else values
-        levels = np.rint((wide - self.low) * (255 / (self.high - self.low)))
-        clipped: Pixels = np.clip(levels, 0, 255).astype(np.uint8)
-        return clipped
+        # What lies beyond an end by no more than the slack is rounded to that end.
+        levels: Pixels = np.rint((wide - self.low) * (255 / (self.high - self.low))).astype(np.uint8)
+        return levels
 
     @property
     def note(self) -> str:

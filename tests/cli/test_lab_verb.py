@@ -1,8 +1,13 @@
 """``zerosum lab``: the list, one experiment, all of them, and the page that holds the results."""
 
 import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ import torch
 
 from zerosum import lab
 from zerosum.cli import main
+from zerosum.errors import DataError, UsageError
 from zerosum.lab import results
 from zerosum.lab.base import Findings, Lab
 
@@ -27,7 +33,17 @@ def test_the_list_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().out
     for name in lab.titles():
         assert f"{name} " in said
-        assert lab.find(name).title in said
+        assert lab.find(name).title in " ".join(said.split())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_list_fits_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main.run(["lab"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if "https://" not in line) <= max(columns, 74)  # the last line
 
 
 def test_a_file_among_the_experiments_is_all_that_it_takes() -> None:
@@ -48,17 +64,18 @@ def test_every_experiment_explains_itself(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["lab", "biliner"]) == 1
+    assert main.run(["lab", "biliner"]) == 2
     assert "no experiment 'biliner'. Did you mean 'bilinear'?" in capsys.readouterr().err
 
 
 def test_what_is_done_elsewhere_says_where(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["lab", "truncation"]) == 1
+    assert main.run(["lab", "truncation"]) == 2
     assert "zerosum truncation RUN" in capsys.readouterr().err
     main.run(["lab"])
     said = capsys.readouterr().out
     for name in ("truncation", "interpolation", "fid-vs-is"):
-        assert f"\n  {name}: " in said
+        assert re.search(rf"^{name} +elsewhere: ", said, re.M)
+    assert "results/disturbances.md" not in re.sub(r"https://\S+", "", said), "what is not shipped has an address"
     root = Path(__file__).parents[2]
     assert all((root / file).exists() for file in ("tools/disturbances.py", "results/disturbances.md"))
     for verb in ("truncation", "interpolate"):
@@ -69,14 +86,15 @@ def test_one_experiment_leaves_numbers_figure_and_page(tmp_path: Path, capsys: p
     out = tmp_path / "lab"
     words = ["lab", "bilinear", "--quick", "--lr", "0.2", "--out", str(out)]
     assert main.run(words) == 0
-    record = json.loads((out / "bilinear.json").read_text())
+    record = json.loads((out / "bilinear-quick-lr=0.2.json").read_text())
     assert record["command"] == "zerosum lab bilinear --lr 0.2 --steps 300"
     assert record["arguments"] == {"lr": 0.2, "steps": 300, "strength": 1.0}
-    assert (out / "bilinear-paths.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "bilinear-quick-lr=0.2-paths.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "index.html").read_text()
     assert record["says"][0] in page
     assert "data:image/png;base64," in page
     assert 'src="http' not in page
+    assert "quick sizes: lr 0.2 instead of 0.1, steps 300 instead of 1,000" in page
     assert record["says"][0] in capsys.readouterr().out
     assert page.count("<summary>all numbers</summary>") == 1
     assert f"<pre>{escape(json.dumps(record['numbers'], indent=1))}</pre>" in page
@@ -107,10 +125,10 @@ def test_an_experiment_that_fails_leaves_the_page_of_the_others(tmp_path: Path) 
         raise FloatingPointError("no")
 
     assert main.run(["lab", "transport", "--quick", "--out", str(tmp_path)]) == 0
-    before = (tmp_path / "transport.json").read_bytes()
+    before = (tmp_path / "transport-quick.json").read_bytes()
     with pytest.raises(FloatingPointError):
         results.carry_out(lab.Experiment("transport", "t", "x", broken, {}), Lab(), {}, "c", tmp_path)
-    assert (tmp_path / "transport.json").read_bytes() == before
+    assert (tmp_path / "transport-quick.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("short")
@@ -128,6 +146,226 @@ def test_one_of_many_that_fails_does_not_stop_the_others(
     said = capsys.readouterr()
     assert "no such luck" in said.err
     assert "failed: divergences" in said.err
-    assert (tmp_path / "transport.json").exists()
-    assert not (tmp_path / "divergences.json").exists()
+    assert (tmp_path / "transport-quick.json").exists()
+    assert not (tmp_path / "divergences-quick.json").exists()
     assert "boxes that are moved" in (tmp_path / "index.html").read_text()
+
+
+ROOT = Path(__file__).parents[2]
+FULL = {name: json.loads((ROOT / "results" / "lab" / f"{name}.json").read_text()) for name in lab.titles()}
+NOT_REPRODUCED = {"architectures", "random-architectures"}  # see results/lab/README.md
+
+
+@pytest.mark.parametrize("name", lab.titles())
+def test_every_page_states_claims_that_its_full_size_shows(name: str) -> None:
+    claims = lab.find(name).claims(FULL[name]["numbers"])
+    assert claims
+    assert all(type(shown) is bool for shown in claims.values())
+    assert all(claims.values()) == (name not in NOT_REPRODUCED), claims
+
+
+def altered(numbers: Any, change: Callable[[float], float]) -> Any:
+    """Numbers in which every float is another one."""
+    if isinstance(numbers, dict):
+        return {key: altered(value, change) for key, value in numbers.items()}
+    if isinstance(numbers, list):
+        return [altered(value, change) for value in numbers]
+    return change(numbers) if isinstance(numbers, float) else numbers
+
+
+@pytest.mark.parametrize("name", sorted(set(lab.titles()) - NOT_REPRODUCED))
+@pytest.mark.parametrize("seed", [0, 1, None])
+def test_other_numbers_do_not_show_the_claims(name: str, seed: int | None) -> None:
+    """Numbers at random, and nan, as of a training that diverged: no claim is true by construction."""
+    rng = np.random.default_rng(seed)
+    change = (lambda _: float(rng.normal(0, 100))) if seed is not None else (lambda _: float("nan"))
+    claims = lab.find(name).claims(altered(FULL[name]["numbers"], change))
+    assert not all(claims.values())
+
+
+@pytest.mark.parametrize("name", lab.titles())
+def test_claims_can_be_judged_of_zeros(name: str) -> None:
+    lab.find(name).claims(altered(FULL[name]["numbers"], lambda _: 0.0))
+
+
+def one_of(
+    name: str, *, numbers: Any = None, arguments: dict[str, Any] | None = None, **changes: Any
+) -> lab.Experiment:
+    """An experiment whose numbers are given."""
+    found = Findings(FULL[name]["numbers"] if numbers is None else numbers, ("found",))
+    return replace(lab.find(name), run=lambda room, **_: found, **changes)
+
+
+def chase() -> Any:
+    """Numbers of ``mode-collapse --quick`` as they were found: the plain game has one mode, WGAN-GP has one too."""
+    numbers = json.loads(json.dumps(FULL["mode-collapse"]["numbers"]))
+    for method in numbers["methods"].values():
+        method["shots"][-1] |= {"modes": 1, "high_quality": 0.01}
+    return numbers
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """``verb(numbers, *words)``: the verb, with an experiment ``mode-collapse`` that finds these numbers."""
+    from zerosum.lab.experiments import mode_collapse
+
+    def call(numbers: Any, *words: str) -> int:
+        def experiment(room: Lab, *, steps: int = 4_000, shots: int = 5, count: int = 2_500) -> Findings:
+            return Findings(numbers, ("found",))
+
+        experiment.__doc__ = mode_collapse.experiment.__doc__
+        monkeypatch.setattr(mode_collapse, "experiment", experiment)
+        return main.run(["lab", *words, "--out", str(tmp_path)])
+
+    return call
+
+
+def test_quick_sizes_that_show_the_opposite_say_so(
+    verb: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Formerly nothing said that WGAN-GP with one mode of eight was the doing of 250 steps."""
+    assert verb(chase(), "mode-collapse", "--quick") == 0
+    said = capsys.readouterr().out
+    page = (tmp_path / "index.html").read_text()
+    for text in (said, page):
+        assert "quick sizes: steps 250 instead of 4,000, count 500 instead of 2,500" in text
+        assert "NOT shown by these numbers: WGAN-GP and unrolling cover seven modes or all" in text
+        assert "quick sizes are too small to say anything against a claim; at full size" in text
+        assert "zerosum lab mode-collapse" in text
+    assert 'class="open"' in page
+    assert 'class="shown"' not in page
+
+
+def test_full_size_says_what_it_shows(
+    verb: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb(FULL["mode-collapse"]["numbers"], "mode-collapse") == 0
+    said = capsys.readouterr().out
+    assert "these numbers show what the page claims" in said
+    assert "quick" not in said
+    assert 'class="shown"' in (tmp_path / "index.html").read_text()
+    assert verb(chase(), "mode-collapse") == 0
+    assert "these are the default arguments: what is not shown was not reproduced" in capsys.readouterr().out
+    assert verb(chase(), "mode-collapse", "--steps", "9000") == 0
+    said = capsys.readouterr().out
+    assert "not the default arguments: steps 9,000 instead of 4,000" in said
+    assert "with the default arguments: `zerosum lab mode-collapse`" in said
+    assert "too small" not in said
+
+
+def test_results_of_other_arguments_are_kept(verb: Callable[..., int], tmp_path: Path) -> None:
+    """Formerly the last one replaced all before it."""
+    numbers = FULL["mode-collapse"]["numbers"]
+    runs = [
+        [],
+        ["--quick"],
+        ["--quick", "--shots", "2"],
+        ["--steps", "100"],
+        ["--seed", "3"],
+        ["--steps", "100", "--seed", "3"],
+    ]
+    for words in [*runs, ["--steps", "100"]]:
+        assert verb(numbers, "mode-collapse", *words) == 0
+    stems = [
+        "mode-collapse",
+        "mode-collapse-quick",
+        "mode-collapse-quick-shots=2",
+        "mode-collapse-seed=3",
+        "mode-collapse-steps=100",
+        "mode-collapse-steps=100-seed=3",
+    ]
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == sorted(stems)
+    page = (tmp_path / "index.html").read_text()
+    assert "1 experiments, 6 results" in page or "1 experiment, 6 results" in page
+    for stem in stems:
+        assert f'<a href="#{stem}">' in page
+        assert page.count(f'id="{stem}"') == 1
+    assert page.count("Eight Gaussians on a circle") == 1, "explained once"
+
+
+def test_names_of_files_are_short_and_safe() -> None:
+    one = lab.find("random-architectures")
+    long = results.stem_of(one, {"count": 2, "depths": tuple(range(60)), "widths": (1,)}, 0)
+    other = results.stem_of(one, {"count": 3, "depths": tuple(range(60)), "widths": (1,)}, 0)
+    assert len(long) <= results.LONGEST
+    assert long != other
+    assert results.stem_of(lab.find("loss-meaning"), {"data": "folder:/a b/c"}, 0) == "loss-meaning-data=folder_a_b_c"
+    assert results.stem_of(one, {"depths": (4, 6)}, 0) == "random-architectures-depths=4+6"
+    defaults = {key: argument.default for key, argument in one.arguments.items()}
+    assert results.stem_of(one, defaults, 0) == "random-architectures"
+    assert results.stem_of(one, defaults | one.quick, 0) == "random-architectures-quick"
+
+
+def test_a_page_links_code_and_papers_and_typesets(tmp_path: Path) -> None:
+    experiment = one_of("dirac-gan")
+    results.carry_out(experiment, Lab(), {}, "c", tmp_path)
+    page = results.write_page(tmp_path).read_text()
+    source = (ROOT / experiment.file).read_text().splitlines()
+    assert source[experiment.line - 1].startswith("def experiment(")
+    assert f"/blob/main/{experiment.file}#L{experiment.line}" in page
+    assert '<a href="https://arxiv.org/abs/1801.04406">' in page
+    assert page.count("<svg") == len(experiment.formulas) > 0
+    assert "√(<i>γ</i><sup>2</sup>/4 − 1/4)" in page
+    assert "gamma/2" not in re.sub(r"<svg.*?</svg>|<pre>.*?</pre>", "", page, flags=re.S)
+
+
+@pytest.mark.parametrize("name", lab.titles())
+def test_experiments_lead_to_their_code(name: str) -> None:
+    experiment = lab.find(name)
+    line = (ROOT / experiment.file).read_text().splitlines()[experiment.line - 1]
+    assert line.startswith(("def experiment(", "experiment = "))
+    assert experiment.formulas
+
+
+def test_a_result_is_kept_if_its_claims_cannot_be_judged(tmp_path: Path) -> None:
+    def broken(numbers: Any) -> dict[str, bool]:
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        results.carry_out(one_of("bilinear", claims=broken), Lab(), {}, "c", tmp_path)
+    assert json.loads((tmp_path / "bilinear.json").read_text())["says"] == ["found"]
+
+
+def test_results_of_earlier_versions_are_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "bilinear.json").write_text(json.dumps(FULL["bilinear"] | {"figures": []}))
+    assert FULL["bilinear"]["says"][0] in results.write_page(tmp_path).read_text()
+    (tmp_path / "other.json").write_text("[1]")
+    results.write_page(tmp_path)
+    (tmp_path / "other.json").write_text("{")
+    with pytest.raises(DataError, match=r"other.json is damaged"):
+        results.write_page(tmp_path)
+
+
+def test_where_nothing_can_be_written_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main.run(["lab", "bilinear", "--out", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("zerosum: --out ")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_the_lab_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for extra in ("nashpy", "ot", "sklearn", "datasets"):
+        monkeypatch.setitem(sys.modules, extra, None)
+    found = lab.find("nash").run(Lab(), steps=4, alone=4, looks=2)
+    assert found.numbers["matrix games"]["matching pennies"]["equilibria"] == [[[0.5, 0.5], [0.5, 0.5]]]
+
+
+def test_what_cannot_be_done_here_is_left_out_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from zerosum.lab.experiments import divergences
+
+    def lacking(room: Lab) -> Findings:
+        raise UsageError("this needs what is not here: pip install it")
+
+    monkeypatch.setattr(divergences, "experiment", lacking)
+    monkeypatch.setattr(divergences, "QUICK", {})
+    main.run(["lab", "all", "--only", "divergences,transport,transport", "--quick", "--out", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "left out: this needs what is not here: pip install it" in said.err
+    assert "Traceback" not in said.err
+    assert "[2/2] transport" in said.out, "each once"

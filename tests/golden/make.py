@@ -332,7 +332,8 @@ EXPERIMENTS: dict[str, Experiment] = {
 def experiment(name: str, room: Path) -> dict[str, Any]:
     """The numbers of an experiment of the lab."""
     zerosum("lab", name, *EXPERIMENTS[name].options.split(), "--quick", "--seed", 0, "--out", room)
-    found: dict[str, Any] = _without_sentences(json.loads((room / f"{name}.json").read_text())["numbers"])
+    (file,) = room.glob(f"{name}*.json")
+    found: dict[str, Any] = _without_sentences(json.loads(file.read_text())["numbers"])
     return found
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import shutil
 import sys
+import textwrap
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
-from zerosum.errors import UsageError
+from zerosum.equations import address
+from zerosum.errors import UsageError, ZerosumError
+from zerosum.files import temporary
 
 if TYPE_CHECKING:
     from zerosum.lab import Experiment
 
+WIDEST = 120  # characters of a line of the list
 VERB = ("run the claims and figures of the field", 160)  # what it does; its place in the list
 
 HELP = """usage: zerosum lab [NAME | all] [OPTIONS]
@@ -29,7 +34,7 @@ explains an experiment and its options.
 ELSEWHERE = {  # what belongs here by its subject, but is done by something else
     "truncation": "zerosum truncation RUN",
     "interpolation": "zerosum interpolate RUN",
-    "fid-vs-is": "python tools/disturbances.py, in the repository; its results: results/disturbances.md",
+    "fid-vs-is": "tools/disturbances.py of the repository; its results: {address}",
 }
 
 
@@ -38,9 +43,10 @@ class LabOptions:
     """Options of every experiment.
 
     Attributes:
-        quick: Whether to take smaller arguments, for a first look.
+        quick: Whether to take smaller arguments, for a first look. They may be too small to show what the page claims;
+            the output says so.
         seed: Seed of everything random.
-        out: Folder of results.
+        out: Folder of results. What is there of other arguments or another seed is kept.
     """
 
     quick: bool = False
@@ -66,14 +72,9 @@ def run(argv: list[str]) -> int:
     if argv and argv[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0
-    from zerosum import lab
 
     if not argv:
-        width = max(map(len, lab.titles()))
-        for name, title in lab.titles().items():
-            print(f"{name:<{width}}  {title}")
-        print("\nElsewhere:", *(f"{name}: {where}" for name, where in ELSEWHERE.items()), sep="\n  ")
-        print("\nzerosum lab NAME --help explains one; zerosum lab all --quick does all.")
+        _list()
         return 0
     name, *rest = argv
     if name == "all":
@@ -83,11 +84,29 @@ def run(argv: list[str]) -> int:
     return _carry_out([(experiment, arguments)], options)
 
 
+def _list() -> None:
+    """Print the names and titles of all experiments, within the width of the terminal."""
+    from zerosum import lab
+
+    titles = lab.titles() | {name: f"elsewhere: {where}" for name, where in _elsewhere().items()}
+    columns = max(40, min(WIDEST, shutil.get_terminal_size().columns))
+    width = max(map(len, titles))
+    wrapper = textwrap.TextWrapper(columns, break_long_words=False, break_on_hyphens=False)  # addresses stay whole
+    for name, title in titles.items():
+        wrapper.initial_indent, wrapper.subsequent_indent = f"{name:<{width}}  ", " " * (width + 2)
+        print(wrapper.fill(title))
+    print("\nzerosum lab NAME --help explains one; zerosum lab all --quick does all.")
+
+
+def _elsewhere() -> dict[str, str]:
+    return {name: where.format(address=address("results/disturbances.md")) for name, where in ELSEWHERE.items()}
+
+
 def _run_all(options: All) -> int:
     from zerosum import lab
 
-    chosen = options.only.split(",") if options.only else lab.titles()
-    experiments = [_find(name.strip()) for name in chosen]
+    chosen = [name.strip() for name in options.only.split(",") if name.strip()] or list(lab.titles())
+    experiments = [_find(name) for name in dict.fromkeys(chosen)]
     work = [(one, _arguments(one, options.quick)) for one in experiments]
     if options.keep:
         work = [(one, arguments) for one, arguments in work if not _is_there(one, arguments, options)]
@@ -98,7 +117,7 @@ def _find(name: str) -> Experiment:
     from zerosum import lab
 
     if name in ELSEWHERE:
-        raise UsageError(f"{name} is done elsewhere: {ELSEWHERE[name]}")
+        raise UsageError(f"{name} is done elsewhere: {_elsewhere()[name]}")
     return lab.find(name)
 
 
@@ -137,33 +156,59 @@ def _carry_out(work: list[tuple[Experiment, dict[str, Any]]], options: LabOption
     """Carry out experiments, say what was found, write the page; one of many that fails does not stop the others."""
     from zerosum.lab import results
 
-    failed = []
+    out = _folder(options.out)
+    failed, short = [], []
     for i, (experiment, arguments) in enumerate(work, 1):
         count = f"[{i}/{len(work)}] " if len(work) > 1 else ""
         print(f"{count}{experiment.name}: {experiment.title}", flush=True)
         try:
-            _carry_out_one(experiment, arguments, options)
-        except Exception:
+            short += [] if _carry_out_one(experiment, arguments, options) else [experiment.name]
+        except Exception as error:
             if len(work) == 1:
                 raise
-            traceback.print_exc()
+            if isinstance(error, ZerosumError | ModuleNotFoundError):
+                print(f"  left out: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             failed.append(experiment.name)
-    print(results.write_page(Path(options.out)))
+    if short and len(work) > 1:
+        print(f"not all claims are shown at these sizes by {', '.join(short)}; see above")
+    print(results.write_page(out))
     if failed:
         print(f"failed: {', '.join(failed)} (their errors are above)", file=sys.stderr)
     return int(bool(failed))
 
 
-def _carry_out_one(experiment: Experiment, arguments: dict[str, Any], options: LabOptions) -> None:
+def _folder(path: str) -> Path:
+    """The folder of results, which is made.
+
+    Raises:
+        UsageError: It cannot be.
+    """
+    out = Path(path)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with temporary(out):  # whether it can be written to is better known now than in an hour
+            return out
+    except OSError as error:
+        raise UsageError(f"out={path}: is not a folder to write to ({error.strerror})", argument="out") from error
+
+
+def _carry_out_one(experiment: Experiment, arguments: dict[str, Any], options: LabOptions) -> bool:
+    """Carry out an experiment and say what was found. Returns whether the numbers show all that its page claims."""
     from zerosum import lab
     from zerosum.lab import results
 
     out = Path(options.out)
     room = lab.Lab(seed=options.seed, folder=out / f"{experiment.name}-parts", shown=True)
     path = results.carry_out(experiment, room, arguments, _command(experiment, arguments, options.seed), out)
-    for sentence in json.loads(path.read_text())["says"]:
+    record = json.loads(path.read_text("utf-8"))
+    for sentence in record["says"]:
         print(f"  - {sentence}")
+    for sentence in results.verdict(record):
+        print(f"  * {sentence}")
     print(f"  {path}", flush=True)
+    return all(record["claims"].values())
 
 
 def _command(experiment: Experiment, arguments: dict[str, Any], seed: int) -> str:

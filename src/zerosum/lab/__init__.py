@@ -1,14 +1,16 @@
 """Experiments: the claims, figures and counter-examples of the field, run on the engine that trains GANs.
 
 Each module of ``experiments/`` is one: its docstring is the page of explanation (with the title as its first line), its
-function ``experiment(lab, *, ...)`` carries it out, and ``QUICK`` holds smaller arguments for a first look. A new
-module there is found without being listed anywhere.
+function ``experiment(lab, *, ...)`` carries it out, ``claims(numbers)`` says which of the page's claims the numbers
+show, ``FORMULAS`` are those of the page, and ``QUICK`` holds smaller arguments for a first look, which may be too small
+to show a claim. A new module there is found without being listed anywhere.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +19,10 @@ from zerosum.discovery import Modules
 from zerosum.lab.base import Findings, Lab
 
 EXPERIMENTS = Modules("zerosum.lab.experiments", "experiment", "experiment")
+
+
+def _no_claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,10 @@ class Experiment:
         text: Page of explanation.
         run: Function that carries it out, ``run(lab, **arguments)``.
         quick: Arguments for a first look.
+        claims: Function that says of each claim of the page whether the numbers show it.
+        formulas: Formulas in mathtext, each with what it is.
+        file: File of the experiment in the repository.
+        line: Number of the line on which ``run`` is defined.
     """
 
     name: str
@@ -36,6 +46,10 @@ class Experiment:
     text: str
     run: Callable[..., Findings]
     quick: dict[str, Any]
+    claims: Callable[[Mapping[str, Any]], dict[str, bool]] = _no_claims
+    formulas: Sequence[tuple[str, str]] = ()
+    file: str = ""
+    line: int = 1
 
     @property
     def arguments(self) -> dict[str, inspect.Parameter]:
@@ -58,7 +72,19 @@ def find(name: str) -> Experiment:
     """
     module = EXPERIMENTS.load(name)
     title, text = _split(EXPERIMENTS.doc(name))
-    return Experiment(name, title, text, module.experiment, module.QUICK)
+    file = f"src/zerosum/lab/experiments/{name.replace('-', '_')}.py"
+    claims, formulas = getattr(module, "claims", _no_claims), getattr(module, "FORMULAS", ())
+    return Experiment(name, title, text, module.experiment, module.QUICK, claims, formulas, file, _line_of(name))
+
+
+def _line_of(name: str) -> int:
+    """The line on which an experiment's function is defined, or made by another one."""
+    for node in EXPERIMENTS.tree(name).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        names = {getattr(node, "name", ""), *(one.id for one in targets if isinstance(one, ast.Name))}
+        if EXPERIMENTS.marker in names:
+            return node.lineno
+    raise AssertionError(f"{name} has a function {EXPERIMENTS.marker}, or it would not have been found")
 
 
 def _split(page: str) -> tuple[str, str]:

@@ -6,10 +6,8 @@ moving alone; what they could gain says how far from one they are.
 
 from __future__ import annotations
 
-import warnings
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -179,38 +177,54 @@ def solve_zero_sum(row: Array) -> Solution:
 
 
 def equilibria(game: MatrixGame) -> tuple[tuple[Array, Array], ...]:
-    """Nash equilibria by support and vertex enumeration (nashpy): all of them if the game is not degenerate.
+    """Nash equilibria by enumeration of vertices; Mangasarian 1964, "Equilibrium points of bimatrix games".
 
-    A degenerate game, in which some strategy has more best responses than actions it mixes, may have a continuum of
-    equilibria; then this finds some of them. A game that is not degenerate has an odd number.
+    A strategy is labelled with the own actions that it does not play and the other player's actions that are best
+    against it. Pairs of vertices of the two polytopes of strategies that have all labels between them are equilibria,
+    and all equilibria are mixtures of such pairs. A game that is not degenerate has finitely many, an odd number,
+    which are all found. A degenerate one, in which some strategy has more best responses than actions it mixes, may
+    have a continuum, and what is found are its corners.
 
     Args:
-        game: The rules; the work doubles with every action.
+        game: The rules; the work about quadruples with each action of both players.
 
     Returns:
-        Strategies of the row player and of the column player, (n,) and (m,), at each; supports of few actions first.
-
-    Raises:
-        ImportError: nashpy is not installed.
+        Strategies of the row player and of the column player, (n,) and (m,), at each; those of few actions first.
     """
-    try:
-        nashpy = import_module("nashpy")
-    except ImportError as missing:
-        raise ImportError("Nash equilibria need nashpy: pip install zerosum[theory]") from missing
-    rules = nashpy.Game(game.row, game.column)
-    # nashpy's support enumeration drops a strategy where rounding makes a probability -1e-17: in one random 3 x 4
-    # game of six. Its vertex enumeration does not, but fails on degenerate games and where a player has one action.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        candidates = list(rules.support_enumeration())
-        with suppress(TypeError, RuntimeError):
-            candidates += list(rules.vertex_enumeration())
+    n, m = game.row.shape
+    # Payoffs that are scaled to 1 to 2 have the same equilibria, and bounded polytopes of about this size.
+    a, b = (1 + (payoff - payoff.min()) / (np.ptp(payoff) or 1) for payoff in (game.row, game.column))
+    rows = _labelled_vertices(b.T, range(n), range(n, n + m))
+    columns = _labelled_vertices(a, range(n, n + m), range(n))
+    every = frozenset(range(n + m))
     found: list[tuple[Array, Array]] = []
-    for x, y in candidates:
-        pair = _probabilities(x), _probabilities(y)
-        if not any(np.allclose(pair[0], a) and np.allclose(pair[1], b) for a, b in found) and _is_nash(game, *pair):
-            found.append(pair)
-    return tuple(found)
+    for (x, x_labels), (y, y_labels) in product(rows, columns):
+        if x_labels | y_labels == every and _is_nash(game, x, y):
+            found.append((x, y))
+    return tuple(sorted(found, key=lambda pair: np.count_nonzero(pair[0]) + np.count_nonzero(pair[1])))
+
+
+def _labelled_vertices(payoff: Array, own: range, others: range) -> list[tuple[Array, frozenset[int]]]:
+    """Vertices but 0 of {x >= 0, payoff x <= 1}, scaled to strategies, each with the labels of its tight inequalities.
+
+    Args:
+        payoff: What the other player gets by each of its actions against each of this player's, (m, n).
+        own: Labels of this player's n actions.
+        others: Labels of the other player's m actions.
+    """
+    m, n = payoff.shape
+    sides, limits = np.vstack([-np.eye(n), payoff]), np.r_[np.zeros(n), np.ones(m)]
+    labels = np.array([*own, *others])
+    chosen = np.array(list(combinations(range(n + m), n)))
+    regular = np.linalg.matrix_rank(sides[chosen]) == n
+    corners = np.linalg.solve(sides[chosen[regular]], limits[chosen[regular], None])[..., 0]
+    slack = limits - corners @ sides.T
+    found: dict[frozenset[int], Array] = {}
+    for x, room in zip(corners, slack, strict=True):
+        if room.min() > -1e-9 and x.max() > 1e-9:
+            tight = frozenset(labels[room < 1e-9].tolist())
+            found.setdefault(tight, _probabilities(np.where(x < 1e-9, 0, x)))
+    return [(x, tight) for tight, x in found.items()]
 
 
 def _is_nash(game: MatrixGame, x: Array, y: Array) -> bool:
@@ -220,7 +234,7 @@ def _is_nash(game: MatrixGame, x: Array, y: Array) -> bool:
 
 def _probabilities(x: Any) -> Array:
     x = np.maximum(np.asarray(x, dtype=np.float64), 0)
-    return np.asarray(x / x.sum())
+    return np.asarray(np.round(x / x.sum(), 12))  # a half, and not 0.4999999999999999
 
 
 def _maximin(a: Array) -> tuple[Array, float]:

@@ -51,6 +51,14 @@ from zerosum.networks.common import Norm, check_positive
 from zerosum.networks.pairs import Pair
 from zerosum.runs.pictures import to_pixels
 
+FORMULAS = (  # mathtext, and what it is
+    (r"L_G = -\mathbb{E}\,\log D(G(z))", "the generator's loss in the non-saturating game (DCGAN)"),
+    (r"L_D = \frac{1}{2}\mathbb{E}\,(D(x)-1)^2 + \frac{1}{2}\mathbb{E}\,D(G(z))^2", "the critic's loss of LSGAN"),
+    (
+        r"L_D = \mathbb{E}\,D(G(z)) - \mathbb{E}\,D(x) + 10\,\mathbb{E}\,(\|\nabla D(\hat x)\| - 1)^2",
+        "the critic's loss of WGAN-GP; without the penalty, of WGAN",
+    ),
+)
 QUICK = {"steps": 20, "width": 8, "batch": 16, "samples": 200, "mlp_units": 64, "resnet_depth": 14}
 DATA = "fashion-mini"
 SHOWN = 16  # samples on a sheet
@@ -291,3 +299,17 @@ def mosaic(pixels: Pixels) -> Pixels:
     """Sixteen images (16, 32, 32) as one of 136x136 pixels, row by row, with a white edge around each."""
     framed = np.pad(pixels, ((0, 0), (1, 1), (1, 1)), constant_values=255)
     return framed.reshape(4, 4, 34, 34).transpose(0, 2, 1, 3).reshape(136, 136)
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    cells = numbers["cells"].values()
+    learnt = {
+        method: [(kind[method]["classes"] or 0) >= LEARNT for kind in cells if method in kind] for method in METHODS
+    }
+    others = [found for name, found in learnt.items() if name != "wgan-gp" and found]
+    alone = all(learnt["wgan-gp"]) and not any(map(all, others))
+    return {
+        "some pair of networks learns at all: half of the classes or more": any(map(any, learnt.values())),
+        "WGAN-GP learns with every pair of networks, and no other method does": bool(learnt["wgan-gp"]) and alone,
+    }

@@ -13,8 +13,10 @@ what their many places average out. With virtual batch norm the variance is exac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -28,6 +30,13 @@ from zerosum.networks import dcgan
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.virtual_batch_norm import Referenced, VirtualBatchNorm
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"\mathrm{Var}[\hat x] \approx \frac{1 + x^2/2}{B}, "
+        r"\quad \mathbb{E}_x\,\mathrm{Var}[\hat x] \approx \frac{3}{2B}",
+        "variance of a normalised feature over its companions in batches of B",
+    ),
+)
 QUICK = {"companies": 12, "width": 4}
 SIZES = (8, 16, 32, 64, 128)
 FEATURES, LATENT, SUBJECTS = 256, 32, 8
@@ -119,3 +128,16 @@ def _draw(found: dict[str, list[float]], predicted: Sequence[float]) -> Figure:
     axes[0, 0].set_title("virtual batch norm: 0 at every batch size")
     axes[0, 0].legend(fontsize=8)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    found, predicted = numbers["dependence"], numbers["predicted_one_layer"]
+    layer, virtual = found["one layer"], found["DCGAN, virtual batch norm"]
+    return {
+        "companions account for the predicted share of a sample's variance, within a quarter": all(
+            abs(share - wanted) < 0.25 * wanted for share, wanted in zip(layer, predicted, strict=True)
+        ),
+        "the larger the batch, the less they do": all(a > b for a, b in pairwise(layer)),
+        "with virtual batch norm they account for nothing": max(virtual) < 1e-6,
+    }

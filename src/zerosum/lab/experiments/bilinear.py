@@ -14,6 +14,9 @@ eigenvalue of its linear map. Measured: the slope of log distance over the steps
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -25,6 +28,10 @@ from zerosum.lab.drawing import line, panels
 from zerosum.lab.training import growth, path, zero_sum_game
 from zerosum.theory import differentiable
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\min_x \max_y\; x\,y, \qquad (x,y) \mapsto (x - \eta\,y,\; y + \eta\,x)", "the game, and a simultaneous step"),
+    (r"\|w_{t+1}\| = \sqrt{1+\eta^2}\;\|w_t\|", "what that step does to the distance from the equilibrium"),
+)
 QUICK = {"steps": 300}
 BEGIN = {"x": 1.0, "y": 0.5}
 
@@ -85,3 +92,12 @@ def _draw(paths: dict[str, np.ndarray], lr: float) -> dict[str, Figure]:
     axes[0, 1].set(yscale="log", xlabel="step", ylabel="distance from (0, 0)", title=f"step size {lr:g}")
     axes[0, 1].legend(fontsize=8)
     return {"paths": figure}
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    return {
+        "each dynamics moves away from the equilibrium, or towards it, at the predicted rate": all(
+            abs(one["rate"] - one["predicted"]) < 1e-3 for one in numbers["rates"].values()
+        )
+    }

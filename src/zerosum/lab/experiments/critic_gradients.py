@@ -15,7 +15,8 @@ but 1 + W / (2 weight): a penalty gives way where a constraint would not, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,16 @@ from zerosum.penalties.gradient import wgan_gp
 from zerosum.system import Batch, batch
 from zerosum.theory.arrays import Array
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"\frac{d}{dx}\log(1 - D(x)) = -D(x)\,\frac{d}{dx}\mathrm{logit}\,D(x), "
+        r"\qquad \frac{d}{dx}(-\log D(x)) = -(1 - D(x))\,\frac{d}{dx}\mathrm{logit}\,D(x)",
+        "the slopes that the generator follows",
+    ),
+    (r"s = 1 + \frac{W}{2\lambda}", "slope of the best WGAN-GP critic"),
+)
 QUICK = {"steps": 500}
+FLAT = 1e-3  # slope of a discriminator that teaches nothing
 BATCH = 256
 WEIGHT = 10.0  # of the gradient penalty
 
@@ -141,3 +151,12 @@ def _draw(x: Array, d: Array, critic: Array, told: dict[str, Array], apart: floa
     axes[0, 1].set(yscale="log", ylim=(1e-8, 1e5), xlabel="x", ylabel="|slope|", title="what the generator is told")
     axes[0, 1].legend(fontsize=7, loc="upper left")
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    slopes = numbers["slope_at_generated_samples"]
+    return {
+        "the discriminator is flat where it is sure": slopes["log(1 - D), trained"] < FLAT,
+        "the WGAN critic is not": slopes["minus the critic, trained"] > 0.5,
+    }

@@ -16,7 +16,8 @@ at first as theta^2 / (8 sigma^2), and is flat again only many sigma away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -39,6 +40,14 @@ from zerosum.theory.arrays import Array
 from zerosum.theory.divergences import jensen_shannon, kl
 from zerosum.theory.transport import euclidean, optimal_plan
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\mathrm{JS}(P, Q) = \log 2, \qquad W_1(P, Q) = |\theta|, \qquad \theta \neq 0", "the distances"),
+    (
+        r"s\,\theta - \lambda\,(s - 1)^2, \qquad s = 1 + \frac{\theta}{2\lambda}",
+        "what a WGAN-GP critic of slope s attains, and the best slope",
+    ),
+    (r"\mathrm{KL} = \frac{\theta^2}{2\sigma^2}", "with noise of deviation sigma on both"),
+)
 QUICK = {"steps": 200, "sides": 2}
 LOG2 = float(np.log(2))
 BATCH, JUDGED_ON = 128, 8192
@@ -232,3 +241,19 @@ def _draw_noise(fine: Array, curves: dict[str, Any], rows: list[dict[str, float]
     axes[0, 1].set(xlabel="theta", ylabel="d JS / d theta", title="what a generator can descend")
     axes[0, 1].legend(fontsize=8)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    apart = [one for one in numbers["lines"] if one["theta"]]
+    return {
+        "the Jensen-Shannon divergence of lines apart is log 2 at any distance": all(
+            abs(one["js"] - math.log(2)) < 1e-6 for one in apart
+        ),
+        "W1 is the distance": all(abs(one["w"] - abs(one["theta"])) < 1e-6 for one in apart),
+        "trained critics find both": all(
+            abs(one["js critic"] - math.log(2)) < 0.05
+            and abs(one["w critic"] - one["w predicted"]) < 0.05 * one["w predicted"]
+            for one in apart
+        ),
+    }

@@ -17,7 +17,8 @@ starts. Theis et al. 2016 (arXiv:1511.01844) fit an isotropic Gaussian to a mixt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,6 +30,15 @@ from zerosum.theory import gaussians
 from zerosum.theory.arrays import Array
 from zerosum.theory.divergences import discretise_log, f_divergence, jensen_shannon, kl
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\mathrm{KL}(p\,\|\,q) = \int p\,\log\frac{p}{q}", "mode covering"),
+    (r"\mathrm{KL}(q\,\|\,p) = \int q\,\log\frac{q}{p}", "mode seeking"),
+    (
+        r"\mathrm{JSD}(p\,\|\,q) = \frac{1}{2}\mathrm{KL}(p\,\|\,m) + \frac{1}{2}\mathrm{KL}(q\,\|\,m), "
+        r"\qquad m = \frac{p+q}{2}",
+        "paid in both places",
+    ),
+)
 QUICK = {"cells": 801, "separations": 7}
 
 # Two Gaussians for the integrands, (mean, standard deviation).
@@ -181,3 +191,16 @@ def _draw_fits(fits: dict[str, list[Array]], distances: Array, mixture: tuple[fl
     axes[0, 2].set(xlabel="distance between the modes", ylabel="standard deviation of the fit", title="and its width")
     axes[0, 2].set_ylim(bottom=0)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    fits, modes, moments = numbers["fits"], numbers["modes"], numbers["moments"]
+    covering, seeking = fits["KL(p||q)"], fits["KL(q||p)"]
+    nearest = min(abs(seeking["mean"] - modes[side]) for side in ("left", "right"))
+    return {
+        "KL covers: its fit has the mean and the deviation of the whole mixture": (
+            max(abs(covering[key] - moments[key]) for key in ("mean", "std")) < 0.05
+        ),
+        "reverse KL seeks: its fit is one of the modes": max(nearest, abs(seeking["std"] - modes["std"])) < 0.05,
+    }

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +36,12 @@ from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.system import Batch
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"c\,\sqrt{n/2} \quad\mathrm{and}\quad c\,n/2",
+        "the factor per layer of n units with weights of plus and minus c, for random and for equal signs",
+    ),
+)
 QUICK = {"steps": 150, "width": 64}
 DEPTH = 12
 THRESHOLDS = (0.1, 0.01, 0.001)
@@ -154,3 +160,14 @@ def _draw_weights(weights: Mapping[str, np.ndarray]) -> Figure:
         panel.hist(values, bins=60, range=(-reach, reach), color=line(i)["color"])
         panel.set(xlabel="weight", yticks=[], title=name)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    factors = numbers["factor_per_layer"]
+    clipped = [factor for name, factor in factors.items() if name.startswith("clipped")]
+    return {
+        "under some clipping threshold the gradient dies (less than half is left by a layer)": min(clipped) < 0.5,
+        "under another it explodes (more than twice as much)": max(clipped) > 2,
+        "with the penalty it stays level": 0.5 < factors["gradient penalty"] < 2,
+    }

@@ -16,7 +16,8 @@ equilibrium is (1, 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,10 @@ from zerosum.lab.drawing import line, panels
 from zerosum.lab.training import path, zero_sum_game
 from zerosum.penalties.matching import historical
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\left\| \theta - \frac{1}{t}\sum_{i=1}^{t} \theta_i \right\|^2", "what is added to each player's cost"),
+    (r"\mathrm{distance} \propto t^{-1/(1 + 4 s^2)}", "predicted for strength s"),
+)
 QUICK = {"steps": 1_500}
 OUT_OF_SIGHT = 1e3
 Value = Callable[[Tensor, Tensor], Tensor]  # what x minimises and y maximises
@@ -108,3 +113,13 @@ def _draw(distances: dict[str, dict[str, np.ndarray]], predicted: float) -> Figu
     axes[0, 0].plot(t, 1.6 * averaged[t[0]] * (t / t[0]) ** predicted, label=f"slope {predicted:.2f}", **line(2))
     axes[0, 0].legend(fontsize=8)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    ends = numbers["end_over_start"].values()
+    return {
+        "plain descent moves away": all(one["plain descent"] > 1 for one in ends),
+        "with historical averaging the players come to rest": all(one["historical averaging"] < 0.2 for one in ends),
+        "the distance falls as the predicted power of time": abs(numbers["exponent"] - numbers["predicted"]) < 0.05,
+    }

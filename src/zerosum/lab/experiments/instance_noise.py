@@ -12,7 +12,8 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +33,13 @@ from zerosum.system import Batch, batch
 from zerosum.theory.arrays import Array
 from zerosum.theory.divergences import discretise_log, jensen_shannon
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"\frac{d}{d\theta}\,2\,\mathrm{JSD}\left(p * \mathcal{N}(0,\sigma^2)"
+        r"\,\|\,q_\theta * \mathcal{N}(0,\sigma^2)\right)",
+        "the generator's gradient at the best critic",
+    ),
+)
 QUICK = {"steps": 400}
 NOISES = (0.0, 0.25, 0.5, 1.0, 2.0)
 GRID = np.linspace(-16, 20, 7201)
@@ -130,3 +138,16 @@ def _draw(rows: list[dict[str, float]], theta: float, width: float) -> Figure:
     axes[0, 1].set(xlabel="standard deviation of the noise", title=f"the generator's gradient at theta {theta:g}")
     axes[0, 1].legend(fontsize=8)
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    rows = numbers["rows"]
+    without, most = rows[0], max(rows, key=lambda row: float(row["exact"]))
+    return {
+        "without noise there is no gradient, and with some there is": without["exact"] < 1e-3 < 0.1 < most["exact"],
+        "too much noise flattens it again": rows[-1]["exact"] < most["exact"],
+        "trained critics give the same gradient, within a tenth of the largest": all(
+            abs(row["trained"] - row["exact"]) < most["exact"] / 10 for row in rows
+        ),
+    }

@@ -17,7 +17,7 @@ in which a layer works. It does not change when all weights are scaled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, pairwise
 from typing import Any
 
@@ -42,6 +42,14 @@ from zerosum.objectives.hinge_loss import hinge
 from zerosum.system import Batch, batch
 from zerosum.theory import lipschitz
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\mathrm{Lip}(g \circ f) \leq \mathrm{Lip}(g)\,\mathrm{Lip}(f)", "composition"),
+    (r"W_{SN} = \frac{W}{\sigma(W)}, \qquad \sigma(W) = \max_{\|h\|=1} \|W h\|", "spectral normalisation"),
+    (
+        r"\mathrm{stable\ rank} = \frac{\sum_i \sigma_i^2}{\max_i \sigma_i^2}",
+        "number of directions in which a layer works",
+    ),
+)
 QUICK = {"steps": 300}
 BATCH, WIDTH = 64, 64
 DIRECTIONS = (10, 100, 1_000, 10_000)
@@ -132,7 +140,7 @@ def critic_at(rules: Game, state: State) -> nn.Sequential:
     fresh = rules.nets["D"]
     assert isinstance(fresh, nn.Sequential)
     fresh.load_state_dict({**state.weights["D"], **state.buffers["D"]})
-    return fresh
+    return fresh.eval()  # or looking would renew singular vectors
 
 
 def singular_values(layer: nn.Module) -> np.ndarray:
@@ -284,3 +292,17 @@ def _draw_spectra(trained: dict[str, Any]) -> Figure:
     axes[0, 0].legend(fontsize=8)
     axes[0, 2].set(xlabel="step", ylabel="stable rank", title="hidden layer 2, during training", ylim=(0, None))
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    ranks = {name: one["rank"][-1] for name, one in numbers["critics"].items()}
+    search = {int(n): one["search"][-1] for n, one in numbers["linear map"].items()}
+    return {
+        "random directions find less of the largest singular value in more dimensions": (
+            search[min(search)] > search[max(search)] + 0.1
+        ),
+        "under spectral norm a critic works in more directions than under clipping and weight norm": (
+            ranks["spectral norm"] > 1.5 * max(ranks["clipping"], ranks["weight norm"])
+        ),
+    }

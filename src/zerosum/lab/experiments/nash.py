@@ -19,7 +19,7 @@ the middle of training).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -41,6 +41,10 @@ from zerosum.objectives.minimax_loss import critic_loss, minimax_loss, non_satur
 from zerosum.system import Batch, batch
 from zerosum.theory import matrix_games
 
+FORMULAS = (  # mathtext, and what it is
+    (r"V(G, D) = \mathbb{E}\,\log D(x) + \mathbb{E}\,\log(1 - D(G(z)))", "the game"),
+    (r"\mathrm{gap} = \max_{D'} V(G, D') - \min_{G'} V(G', D) \geq 0", "what the players would gain by moving alone"),
+)
 QUICK = {"steps": 600, "alone": 300, "looks": 4}
 LOG4 = float(np.log(4))
 BATCH = 128
@@ -237,3 +241,13 @@ def _draw_gap(rules: Game, first: State, last: State, measured: list[dict[str, f
         one.set_ylim(0, min(3, 1.3 * one.get_ylim()[1]))
         one.legend(fontsize=8, loc="upper left")
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    first, *_, last = numbers["gan"]
+    return {
+        "training brings the GAN nearer to an equilibrium: its duality gap more than halves": last["gap"]
+        < first["gap"] / 2,
+        "V is then near -log 4": abs(last["V"] + LOG4) < 0.05,
+    }

@@ -13,9 +13,10 @@ it can never be above that of D*: the gap is what D still has to learn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,10 @@ from zerosum.theory.arrays import Array
 from zerosum.theory.discriminator import best_value, optimal_discriminator, value
 from zerosum.theory.divergences import discretise, jensen_shannon
 
+FORMULAS = (  # mathtext, and what it is
+    (r"D^*(x) = \frac{p(x)}{p(x) + q(x)}", "the best D"),
+    (r"V(D^*, G) = 2\,\mathrm{JSD}(p\,\|\,q) - \log 4", "its value"),
+)
 QUICK = {"steps": 500}
 GRID = np.linspace(-7, 7, 1401)
 
@@ -189,3 +194,15 @@ def _draw(last: dict[str, Array], curves: dict[str, list[tuple[int, float]]]) ->
     axes[0, 2].set_ylim(low - 0.1 * (high - low), high + 0.8 * (high - low))
     axes[0, 2].legend(fontsize=8, loc="upper right")
     return {"values": figure}
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    cases = numbers["cases"]
+    return {
+        "a trained D reaches p/(p + q), and V reaches 2 JSD - log 4, within 0.01": all(
+            abs(one["v"] - one["v_best"]) < 0.01 and one["mean_error"] < 0.02 for one in cases.values()
+        ),
+        "V is above JSD - log 4, as the notes have it": cases["different"]["v"]
+        > cases["different"]["v_as_in_the_notes"],
+    }

@@ -53,6 +53,9 @@ from zerosum.networks.common import Norm, check_positive
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.pairs import Pair
 
+FORMULAS = (  # mathtext, and what it is
+    (r"\exp\,\mathbb{E}_x\,\mathrm{KL}(p(y|x)\,\|\,p(y))", "the score"),
+)
 QUICK = {"count": 4, "steps": 20, "batch": 16, "samples": 250, "depths": (4, 6), "widths": (4, 8)}
 DATA = "fashion-mini"
 PIECE = 250  # images classified at once
@@ -286,3 +289,15 @@ def _draw_bars(axes: Any, table: Mapping[float, tuple[int, ...]], title: str, la
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     axes.set_xticks(list(places), [f"{t:g}" for t in table])
     axes.set(ylim=(0, 100), xlabel=label, ylabel="% of pairs", title=title)
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    pairs = [row["pairs"] for row in numbers["table"]]
+    gan, wgan_gp = (sum(counts[i] for counts in pairs) for i in (0, 1))
+    return {
+        "some pairs learn, and some do not": any(0 < counts[3] < sum(counts) for counts in pairs),
+        "WGAN-GP learns with pairs that the GAN cannot do, and seldom the other way round (of ten pairs or more)": (
+            len(numbers["pairs"]) >= 10 and wgan_gp > 3 * gan
+        ),
+    }

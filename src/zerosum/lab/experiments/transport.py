@@ -18,6 +18,8 @@ log n and 2 log n. As eps falls it approaches the optimal plan, in more iteratio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,15 @@ from zerosum.theory.transport import (
     wasserstein_grid,
 )
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"W_1 = \min_\gamma \sum_{ij} \gamma_{ij}\,|x_i - y_j|, "
+        r"\qquad \sum_j \gamma_{ij} = p_i, \quad \sum_i \gamma_{ij} = q_j",
+        "the best plan",
+    ),
+    (r"W_1 = \max_{\mathrm{Lip}(f) \leq 1} \sum_i f(x_i)\,p_i - \sum_j f(y_j)\,q_j", "its dual"),
+    (r"\min_\gamma \sum_{ij} \gamma_{ij}\,c_{ij} + \varepsilon \sum_{ij} \gamma_{ij} \log \gamma_{ij}", "Sinkhorn"),
+)
 QUICK = {"points": 8, "smallest": 0.01}
 PRINTED = """
 1 1 0 0 2 gamma_1
@@ -214,3 +225,17 @@ def _draw_sinkhorn(eps: Array, excess: list[float], blurred: list[Any], most: Ar
     for one in axes.flat:
         one.set_title(("accuracy", "work")[int(one is axes[0, 1])])
     return figure
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    boxes, points = numbers["boxes"], numbers["points"]
+    return {
+        "all plans of the notes cost the same, and squared distances tell them apart": (
+            boxes["costs"] == [boxes["least"]] and min(boxes["squared costs"]) > boxes["least squared cost"]
+        ),
+        "the dual of the linear program has its value": abs(points["primal"] - points["dual"]) < 1e-6,
+        "Sinkhorn comes nearer to it as eps falls": all(
+            a["excess"] > b["excess"] for a, b in pairwise(numbers["sinkhorn"])
+        ),
+    }

@@ -11,11 +11,18 @@ generator's weights, and its variance from batch to batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zerosum.lab.frozen import GradientRow, study
 
+FORMULAS = (  # mathtext, and what it is
+    (
+        r"\nabla_\theta\,\mathbb{E}[-\log D^*(G_\theta(z))] = "
+        r"\nabla_\theta\,[\mathrm{KL}(q_\theta\,\|\,p) - 2\,\mathrm{JSD}(q_\theta\,\|\,p)]",
+        "the gradient at an optimal critic",
+    ),
+)
 QUICK = {"epochs": (0, 1), "width": 8, "critic_steps": 150, "looks": 12, "repeats": 6}
 
 
@@ -33,3 +40,16 @@ def _label(norm: Any, variance: Any) -> None:
 
 
 experiment = study(("ns_mean", "ns_variance"), _sentence, _label, batches=12)
+
+
+def claims(numbers: Mapping[str, Any]) -> dict[str, bool]:
+    """What these numbers show of the claims that the page is about, and what not."""
+    ends = [(rows[0], rows[-1]) for rows in numbers["rows"].values()]
+    return {
+        "as the critic gets better the gradient of -log D grows, three times or more": all(
+            last["ns_mean"] > 3 * first["ns_mean"] for first, last in ends
+        ),
+        "so does its variance, ten times or more": all(
+            last["ns_variance"] > 10 * first["ns_variance"] for first, last in ends
+        ),
+    }

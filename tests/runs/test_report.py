@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from zerosum.errors import UsageError
+from zerosum.errors import CheckpointError, UsageError
 from zerosum.folder import RunFolder
 from zerosum.metrics import score
 from zerosum.report import read, scores
@@ -192,7 +192,7 @@ def test_an_unfinished_run_with_a_cut_last_line(run: RunFolder) -> None:
         with file.open("a") as rows:
             rows.write('{"step": 2100, "im')
     page = written(run)
-    assert "still training, or interrupted: 2,000 of 50,000 steps are known" in page.text
+    assert re.search(r"training: step 2,000 of 50,000, as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ \|", page.text)
     assert "loss of D | by step | w | -2000" in page.text
     assert "speed | 640 images a second" in page.text
     assert "peak memory" not in page.text
@@ -201,7 +201,7 @@ def test_an_unfinished_run_with_a_cut_last_line(run: RunFolder) -> None:
 def test_the_outcome_of_before_a_resume_is_not_believed(run: RunFolder) -> None:
     with run.metrics.open("a") as rows:
         rows.write(json.dumps({"step": 2100, "images": 64 * 2100, "losses": {"D/w": 1.0}}) + "\n")
-    assert "still training, or interrupted: 2,100 of 50,000" in written(run).text
+    assert "training: step 2,100 of 50,000, as of" in written(run).text
 
 
 def test_finished(run: RunFolder) -> None:
@@ -230,7 +230,7 @@ def test_what_is_no_run_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a run"):
         write_report(RunFolder(tmp_path))
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(CheckpointError, match="damaged"):
         write_report(RunFolder(tmp_path))
     assert not (tmp_path / "report.html").exists()
 
@@ -339,6 +339,7 @@ def test_what_was_watched_is_on_the_page_and_what_is_damaged_is_not(run: RunFold
     assert [tag["class"] for tag in page.of("aside")] == ["alarm"]
     assert page.text.count("To try:") == 1
     assert page.text.index("Alarms") < page.text.index("Facts") < page.text.index("Weights")
+    assert page.text.index("Alarms") < page.text.index("Samples") < page.text.index("Facts")
 
 
 def drawn(svg: str) -> list[list[tuple[float, float]]]:
@@ -353,7 +354,7 @@ def test_a_chart_draws_its_points_where_they_are() -> None:
     (x0, y0), (x1, y1), (x2, y2) = line
     assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
     assert y0 == y2 > y1  # upwards is less
-    labels = re.findall(r'<text x="([\d.]+)" y="250" text-anchor="middle">(\d+)</text>', svg)
+    labels = re.findall(r'<text x="([\d.]+)" y="252" text-anchor="middle">(\d+)</text>', svg)
     assert {int(label): float(x) for x, label in labels}[10] == pytest.approx(x2, abs=0.11)
 
 

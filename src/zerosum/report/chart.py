@@ -10,10 +10,11 @@ from html import escape
 from zerosum.report.read import thin_out
 
 Point = tuple[float, float]
-WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 54, 14, 10, 28
+WIDTH, HEIGHT = 520, 280
+LEFT, RIGHT, TOP, BOTTOM = 72, 14, 10, 46
 POINTS = 500  # largest number of points of a line
 COLOURS = 6  # colours that the page defines
+LONGEST = 42  # characters of the words on the vertical axis
 OUTLIERS = 4.0  # the axis leaves out the most extreme values if they would stretch it by more than this factor
 
 
@@ -32,12 +33,13 @@ class Line:
     level: bool = False
 
 
-def chart(title: str, lines: Sequence[Line], *, by: str = "step", marks: bool = False) -> str:
+def chart(title: str, lines: Sequence[Line], *, unit: str = "", by: str = "step", marks: bool = False) -> str:
     """A figure with a title, a legend with last values, and the lines. Values that are not finite leave gaps.
 
     Args:
         title: What the lines show.
         lines: Lines to draw.
+        unit: What stands on the vertical axis. "": the title.
         by: What the horizontal axis counts.
         marks: Whether to mark the points.
     """
@@ -53,10 +55,12 @@ def chart(title: str, lines: Sequence[Line], *, by: str = "step", marks: bool = 
     paths = "".join(frame.line(line, i, marks) for i, line in enumerate(lines))
     legend = "".join(_legend(line, i) for i, line in enumerate(lines))
     note = f'<p class="note">{beyond:,} of {len(values):,} values lie beyond the axis.</p>' if beyond else ""
-    return figure(title, f"by {by}", legend, frame, paths, note)
+    return figure(title, f"by {by}", legend, frame, paths, axes=(by, unit or title), note=note)
 
 
-def figure(title: str, subtitle: str, legend: str, frame: Frame, paths: str, note: str = "") -> str:
+def figure(
+    title: str, subtitle: str, legend: str, frame: Frame, paths: str, *, axes: tuple[str, str], note: str = ""
+) -> str:
     """A figure of lines.
 
     Args:
@@ -65,14 +69,26 @@ def figure(title: str, subtitle: str, legend: str, frame: Frame, paths: str, not
         legend: Items of the legend, as HTML.
         frame: Area of the chart.
         paths: Lines, as SVG.
+        axes: Words on the horizontal axis and on the vertical one.
         note: What stands below the lines, as HTML.
     """
     return (
         f'<figure class="chart"><figcaption>{escape(title)} <small>{escape(subtitle)}</small></figcaption>'
         f'<ul class="legend">{legend}</ul>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">'
-        f"{frame.axes()}<svg x='{LEFT}' y='{TOP}' width='{frame.width}' height='{frame.height}' "
+        f"{frame.axes()}{_words(*axes)}<svg x='{LEFT}' y='{TOP}' width='{frame.width}' height='{frame.height}' "
         f"viewBox='{LEFT} {TOP} {frame.width} {frame.height}'>{paths}</svg></svg>{note}</figure>"
+    )
+
+
+def _words(across: str, up: str) -> str:
+    """Words on the axes, as SVG."""
+    middle, height = LEFT + (WIDTH - LEFT - RIGHT) / 2, TOP + (HEIGHT - TOP - BOTTOM) / 2
+    short = up if len(up) <= LONGEST else f"{up[: LONGEST - 1]}…"
+    return (
+        f'<text class="axis" x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>'
+        f'<text class="axis" transform="translate(14 {height:.0f}) rotate(-90)" text-anchor="middle">'
+        f"{escape(short)}</text>"
     )
 
 
@@ -131,7 +147,7 @@ class Frame:
             )
         for u in ticks(self.left, self.right, 5):
             at = self.place(u, self.low)[0]
-            parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{abbreviate(u)}</text>')
+            parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{abbreviate(u)}</text>')
         return "".join(parts)
 
 

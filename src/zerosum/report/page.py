@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -16,7 +17,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 70rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; overflow-wrap: anywhere; }
 h1 span { color: var(--soft); font-weight: 400; }
 h2 { font-size: 1.15rem; margin: 2.75rem 0 .9rem; padding-top: .9rem; border-top: 1px solid var(--line); }
 p { margin: .35rem 0; }
@@ -41,14 +42,16 @@ pre { margin: 1rem 0 0; padding: .7rem .9rem; background: var(--card); border: 1
 .facts dt { color: var(--soft); font-size: .8rem; }
 .facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
-.big { margin: 0; width: fit-content; max-width: 100%; }
-.big figcaption { margin-top: .5rem; }
+.big { margin: 0; width: fit-content; max-width: 100%; overflow-x: auto; }
+.big figcaption { margin-top: .5rem; position: sticky; left: 0; }
 .big input { display: none; width: 100%; accent-color: var(--s0); }
 .live .big input { display: block; }
+.live .big img { cursor: zoom-in; }
 .samples { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 1.75rem; }
+.samples.near .big img { max-width: none; cursor: zoom-out; }
 .strip { display: flex; gap: .6rem; overflow-x: auto; padding-bottom: .5rem; }
-@media (min-width: 60rem) { .samples { grid-template-columns: fit-content(36rem) minmax(0, 1fr); }
-  .strip { flex-wrap: wrap; align-content: flex-start; overflow: auto; max-height: 38rem; } }
+@media (min-width: 60rem) { .samples:not(.near) { grid-template-columns: fit-content(46rem) minmax(0, 1fr); }
+  .samples:not(.near) .strip { flex-wrap: wrap; align-content: flex-start; overflow: auto; max-height: 56rem; } }
 .strip figure { flex: 0 0 7.5rem; margin: 0; }
 .strip img { width: 7.5rem; border: 2px solid transparent; }
 .live .strip img { cursor: pointer; }
@@ -67,6 +70,7 @@ img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
   border-top: 2.5px solid var(--c); }
 .legend i.level { border-top-style: dashed; }
 svg { display: block; width: 100%; overflow: hidden; }
+svg text.axis { font-size: 11.5px; }
 svg text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg path { fill: none; stroke: var(--c); stroke-width: 1.6; stroke-linejoin: round; }
 svg path.grid { stroke: var(--line); stroke-width: 1; }
@@ -82,6 +86,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: .87rem; }
 th, td { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
+table.scores td:first-child { overflow-wrap: normal; }
 .halves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 3rem;
   align-items: start; }
 h3 { font-size: .95rem; margin: 1rem 0 .3rem; }
@@ -107,6 +112,7 @@ if (big) {
     shots.forEach((shot, i) => shot.addEventListener('click', () => show(i)));
     show(shots.length - 1);
   }
+  big.querySelector('img').addEventListener('click', () => big.parentElement.classList.toggle('near'));
 }
 """
 
@@ -115,7 +121,7 @@ FRAME = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
+{refresh}<meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{title}</title>
 <style>{style}</style>
@@ -128,10 +134,17 @@ FRAME = """<!doctype html>
 """
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """The whole page, without sections that are empty."""
+def page(title: str, body: Sequence[str], *, refresh: int | None = None) -> str:
+    """The whole page, without sections that are empty.
+
+    Args:
+        title: Title of the window.
+        body: Sections.
+        refresh: Seconds after which browsers read the page again. ``None``: it does not change.
+    """
     whole = "\n".join(part for part in body if part)
-    return FRAME.format(title=escape(title), style=STYLE, script=SCRIPT, body=whole)
+    again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
+    return FRAME.format(title=escape(title), refresh=again, style=STYLE, script=SCRIPT, body=whole)
 
 
 def section(title: str, *parts: str) -> str:
@@ -158,10 +171,17 @@ def table(rows: Mapping[str, Any], head: str = "", form: Callable[[Any], str] = 
     return f"{title}<table>{lines}</table>" if rows else ""
 
 
-def image(png: bytes, alt: str) -> str:
-    """A picture that is part of the page's file."""
+def image(png: bytes, alt: str, style: str = "") -> str:
+    """A picture that is part of the page's file.
+
+    Args:
+        png: Content of the PNG file.
+        alt: Words for people who do not see it.
+        style: Style of its own, in CSS.
+    """
     data = base64.b64encode(png).decode("ascii")
-    return f'<img alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+    own = f' style="{escape(style, quote=True)}"' if style else ""
+    return f'<img alt="{escape(alt, quote=True)}"{own} src="data:image/png;base64,{data}">'
 
 
 def summarise(value: Any) -> str:
@@ -189,3 +209,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(seconds: float) -> str:
+    """A moment, in seconds since 1970, as date and time of this machine's zone."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -91,7 +91,7 @@ def final(rows: Sequence[Row]) -> str:
     last = max(int(row["step"]) for row in rows)
     lines = [_line(m) for series in group(rows).values() for m in series if m.step == last]
     head = "<tr><th>score</th><th>value</th><th>measured on</th></tr>"
-    return f"<h3>After {last:,} steps</h3><table>{head}{''.join(lines)}</table>"
+    return f"<h3>After {last:,} steps</h3><table class='scores'>{head}{''.join(lines)}</table>"
 
 
 def _line(measurement: Measurement) -> str:

@@ -72,7 +72,7 @@ def variety(rows: Sequence[Row]) -> str:
         return ""
     spread = Line("standard deviation, real samples having 1", [(float(row["step"]), row["spread"]) for row in rows])
     repeats = Line("share of near-duplicates", [(float(row["step"]), row["repeats"]) for row in rows])
-    return f'<div class="charts">{chart("variety of samples", [spread, repeats], marks=True)}</div>'
+    return f'<div class="charts">{chart("variety of samples", [spread, repeats], unit="ratio", marks=True)}</div>'
 
 
 def _layer(rows: Sequence[Row], name: str, depth: float) -> WeightLines:
@@ -101,7 +101,7 @@ def _singular_values(network: str, layers: Sequence[WeightLines]) -> str:
     frame = Decades(*_extent(points), low - margin, high + margin)
     paths = [_paths(frame, layer, layer.sigmas, i == 0, lambda v: abbreviate(10**v)) for i, layer in enumerate(layers)]
     legend = _legend(layers, lambda layer: layer.sigmas[0] if layer.sigmas else [], lambda v: abbreviate(10**v))
-    return _figure(f"singular values of {network}", legend, frame, paths)
+    return _figure(f"singular values of {network}", "singular value, logarithmic", legend, frame, paths)
 
 
 def _ratios(network: str, layers: Sequence[WeightLines]) -> str:
@@ -112,7 +112,8 @@ def _ratios(network: str, layers: Sequence[WeightLines]) -> str:
     frame = Frame(*_extent(points), -0.02, 1.02)
     paths = [_paths(frame, layer, [layer.ratio], i == 0, abbreviate) for i, layer in enumerate(layers)]
     legend = _legend(layers, lambda layer: layer.ratio, abbreviate)
-    return _figure(f"ratio of orthogonality of {network}, 0 for rows at right angles", legend, frame, paths)
+    title = f"ratio of orthogonality of {network}, 0 for rows at right angles"
+    return _figure(title, "ratio of orthogonality", legend, frame, paths)
 
 
 def _extent(points: Sequence[Point]) -> tuple[float, float]:
@@ -156,5 +157,6 @@ def _legend(
     )
 
 
-def _figure(title: str, legend: str, frame: Frame, paths: Sequence[str]) -> str:
-    return figure(title, "by step; the layers that rose most", legend, frame, "".join(reversed(paths)))
+def _figure(title: str, unit: str, legend: str, frame: Frame, paths: Sequence[str]) -> str:
+    subtitle = "by step; the layers that rose most"
+    return figure(title, subtitle, legend, frame, "".join(reversed(paths)), axes=("step", unit))

@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING, Any
 from zerosum.files import write_text
 from zerosum.report import alarms, scores, spectra
 from zerosum.report.chart import Line, chart
-from zerosum.report.page import duration, image, number, page, section, summarise, table
+from zerosum.report.page import duration, image, moment, number, page, section, summarise, table
 from zerosum.report.read import Story, read
+
+REFRESH = 60  # seconds after which a browser reads the page of a run in training again
 
 if TYPE_CHECKING:
     from zerosum.folder import RunFolder
 
 
-def write_report(folder: RunFolder) -> None:
-    """Write the page of a run, whole or not at all.
+def write_report(folder: RunFolder, *, over: bool = False) -> None:
+    """Write the page of a run, whole or not at all. While the run goes on, browsers read it again every minute.
+
+    Args:
+        folder: Folder of the run.
+        over: Whether the caller knows that nobody trains the run any more, however that ended.
 
     Raises:
-        UsageError: The folder is not that of a run, or its ``run.json`` is damaged.
+        UsageError: The folder is not that of a run.
+        CheckpointError: Its ``run.json`` is damaged.
         OSError: The page cannot be written. The previous one is untouched.
     """
-    write_text(folder.report, render(read(folder)))
+    write_text(folder.report, render(read(folder, over=over)))
 
 
 def render(story: Story) -> str:
@@ -32,36 +39,43 @@ def render(story: Story) -> str:
     body = [
         _head(story, recipe, data),
         alarms.box(story.alarms),
+        section("Samples", _samples(story)),
         section("Facts", _facts(story)),
-        section("Samples", _samples(story), spectra.variety(story.variety)),
-        section("Losses", _losses(story)),
+        section("Losses", losses(story)),
         section("Scores", scores.final(story.scores) or no_scores, scores.charts(story.scores)),
+        section("Variety", spectra.variety(story.variety)),
         section("Weights", spectra.figures(story.spectra)),
         section("Arguments and settings", _options(story)),
         f"<footer>Written by zerosum from {escape(str(story.where.resolve()))}</footer>",
     ]
-    return page(f"{recipe} on {data}", body)
+    return page(f"{recipe} on {data}", body, refresh=REFRESH if story.going else None)
 
 
 def _head(story: Story, recipe: str, data: str) -> str:
-    kind, status = _status(story)
+    kind, said = status(story)
     return (
         f"<header><h1>{escape(recipe)} <span>on</span> {escape(data)}</h1>\n"
         f'<p class="paper">{escape(str(story.record.get("paper", "")))}</p>\n'
-        f'<p><span class="status {kind}">{escape(status)}</span></p>\n'
+        f'<p><span class="status {kind}">{escape(said)}</span></p>\n'
         f"<pre>{escape(str(story.record.get('command', '')))}</pre></header>"
     )
 
 
-def _status(story: Story) -> tuple[str, str]:
+def status(story: Story) -> tuple[str, str]:
     """Class of the style, and text."""
-    total = story.record.get("arguments", {}).get("steps")
-    of = f" of {total:,}" if isinstance(total, int) else ""
+    of = _of_total(story)
+    known = f"training: step {story.step:,}{of}, as of {moment(story.as_of)}"
     if story.outcome is None:
-        return "open", f"still training, or interrupted: {story.step:,}{of} steps are known"
+        return "open", known if story.going else f"{known}; interrupted, no process trains it now"
     if story.outcome.get("finished"):
         return "good", f"finished after {story.step:,} steps"
-    return "open", f"stopped after {story.step:,}{of} steps"
+    why = {"minutes": ": its time was up", "asked": " on request"}.get(str(story.outcome.get("ended")), "")
+    return "open", f"stopped after {story.step:,}{of} steps{why}"
+
+
+def _of_total(story: Story) -> str:
+    total = story.record.get("arguments", {}).get("steps")
+    return f" of {total:,}" if isinstance(total, int) else ""
 
 
 def _facts(story: Story) -> str:
@@ -75,7 +89,7 @@ def _facts(story: Story) -> str:
     fingerprint = str(data.get("fingerprint", ""))
     unit = "points" if len(data.get("shape", ())) == 1 else "images"
     facts: dict[str, Any] = {
-        "steps": f"{story.step:,}",
+        "steps": f"{story.step:,}{_of_total(story)}",
         f"{unit} seen": f"{images:,.0f}" if images is not None else None,
         "speed": f"{number(round(rate, 1))} {unit} a second" if rate is not None else None,
         "time in training": duration(spent) if spent is not None else None,
@@ -98,7 +112,9 @@ def _facts(story: Story) -> str:
 def _data(data: dict[str, Any]) -> str:
     count = "unlimited" if data.get("count") is None else f"{data['count']:,}"
     shape = data.get("shape", ())
-    return f"{count} points" if len(shape) == 1 else f"{count} images of {' x '.join(str(n) for n in shape)}"
+    if len(shape) == 1:
+        return f"{count} points"
+    return f"{count} images of {' x '.join(str(n) for n in shape)} (channels, height, width)"
 
 
 def _best(story: Story) -> str | None:
@@ -113,7 +129,7 @@ def _samples(story: Story) -> str:
         return '<p class="note">This run has no pictures yet.</p>'
     last = story.pictures[-1]
     pictures = [
-        f"<figure>{image(p.png, f'after {p.step:,} steps')}<figcaption>{p.step:,}</figcaption></figure>"
+        f"<figure>{image(p.png, f'after {p.step:,} steps')}<figcaption>step {p.step:,}</figcaption></figure>"
         for p in story.pictures
     ]
     total = story.picture_count
@@ -127,7 +143,7 @@ def _samples(story: Story) -> str:
     )
 
 
-def _losses(story: Story) -> str:
+def losses(story: Story) -> str:
     """A chart for each player with a line for each of its terms."""
     players: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in story.rows:
@@ -136,7 +152,7 @@ def _losses(story: Story) -> str:
             if isinstance(value, (int, float)):
                 players.setdefault(player, {}).setdefault(term or key, []).append((float(row["step"]), float(value)))
     charts = [
-        chart(f"loss of {player}", [Line(term, points) for term, points in terms.items()])
+        chart(f"loss of {player}", [Line(term, points) for term, points in terms.items()], unit="loss")
         for player, terms in players.items()
     ]
     return f'<div class="charts">{"".join(charts)}</div>' if charts else '<p class="note">Nothing was logged yet.</p>'

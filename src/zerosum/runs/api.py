@@ -210,7 +210,7 @@ def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapp
             raise
         finally:
             if folder.path.is_dir():
-                write_report(folder)
+                write_report(folder, over=True)
 
 
 @contextmanager

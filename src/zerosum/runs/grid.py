@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from zerosum.runs.lettering import distinctive, drawable, fit, line_height, load_font, measure, wrap
 
-Pixels = npt.NDArray[np.uint8]  # (H, W, C) with 1 or 3 channels
+ShownImage = npt.NDArray[np.uint8]  # (H, W, C) with 1 or 3 channels
 
 WIDEST = 1_400  # pixels: images are enlarged as long as a sheet is no wider
 MOST = 4_000_000  # pixels of a sheet: images are not enlarged beyond this number
@@ -46,7 +46,7 @@ class Band:
         captions: Words below images, row by row.
     """
 
-    rows: Sequence[Sequence[Pixels | None]]
+    rows: Sequence[Sequence[ShownImage | None]]
     heading: str = ""
     columns: Sequence[tuple[str, int]] = ()
     labels: Sequence[str] = ()
@@ -114,7 +114,7 @@ class Layout:
     words: list[Words] = field(default_factory=list)
 
 
-class Sizes(NamedTuple):
+class SheetSizes(NamedTuple):
     """Sizes that all bands of a sheet share.
 
     Attributes:
@@ -163,19 +163,19 @@ def lay_out(bands: Sequence[Band], title: str = "", note: str = "") -> Layout:
     return layout
 
 
-def images_of(bands: Sequence[Band]) -> Iterator[Pixels]:
+def images_of(bands: Sequence[Band]) -> Iterator[ShownImage]:
     """All images, in the order of bands and rows."""
     return (image for band in bands for row in band.rows for image in row if image is not None)
 
 
-def _choose_sizes(bands: Sequence[Band]) -> Sizes:
+def _choose_sizes(bands: Sequence[Band]) -> SheetSizes:
     """The largest whole enlargement with which a sheet is neither too wide nor too large, and letters that suit it."""
     rows = sum(len(band.rows) for band in bands)
     wide, high = (max(image.shape[axis] for image in images_of(bands)) for axis in (1, 0))
     captions = any(text for band in bands for row in band.captions for text in row)
     labels = [text for band in bands for text in band.labels]
 
-    def sizes_at(scale: int) -> Sizes:
+    def sizes_at(scale: int) -> SheetSizes:
         width, height = wide * scale, high * scale
         cell = max(width, CAPTION) if captions else width
         columns = _columns(bands, cell)
@@ -187,7 +187,7 @@ def _choose_sizes(bands: Sequence[Band]) -> Sizes:
         beside += 2 * GAP if beside else 0
         whole = max(grid + beside, NARROWEST)
         letters = round(TITLE * growth), round(TEXT * growth), small
-        return Sizes(whole, columns, (cell, height), (width, height), beside, *letters)
+        return SheetSizes(whole, columns, (cell, height), (width, height), beside, *letters)
 
     chosen, scale = sizes_at(1), 2
     while scale * max(wide, high) <= LARGEST:
@@ -217,7 +217,7 @@ def _add_lines(
         layout.height += line_height(size)
 
 
-def _add_band(layout: Layout, band: Band, number: int, sizes: Sizes) -> None:
+def _add_band(layout: Layout, band: Band, number: int, sizes: SheetSizes) -> None:
     """Add a band at the bottom of a sheet."""
     if band.heading:
         layout.height += 2 * GAP if number else 0
@@ -246,13 +246,13 @@ def _add_band(layout: Layout, band: Band, number: int, sizes: Sizes) -> None:
         layout.height += GAP
 
 
-def _extent(sizes: Sizes, column: int, span: int = 1) -> tuple[int, int]:
+def _extent(sizes: SheetSizes, column: int, span: int = 1) -> tuple[int, int]:
     """Left edge and width on a sheet of some columns."""
     left, last = sizes.columns[column][0], sizes.columns[min(column + span, len(sizes.columns)) - 1]
     return MARGIN + sizes.beside + left, sum(last) - left
 
 
-def _add_label(layout: Layout, text: str, sizes: Sizes) -> None:
+def _add_label(layout: Layout, text: str, sizes: SheetSizes) -> None:
     """Add words beside the row at the bottom of a sheet."""
     text, small = fit(drawable(text), sizes.beside - 2 * GAP, sizes.small)
     middle = layout.height + (sizes.cell[1] - line_height(small)) // 2
@@ -266,7 +266,7 @@ def _add_centred(layout: Layout, text: str, left: int, room: int, size: int, tai
         layout.words.append(Words(text, left + (room - measure(text, size)) / 2, layout.height, size))
 
 
-def _place(image: Pixels, at: tuple[int, int, int], corner: tuple[int, int], sizes: Sizes) -> Place:
+def _place(image: ShownImage, at: tuple[int, int, int], corner: tuple[int, int], sizes: SheetSizes) -> Place:
     """The place of an image in the middle of its cell, enlarged like the largest one if it is smaller."""
     height, width, _ = image.shape
     scale = max(1, min(sizes.image[0] // width, sizes.image[1] // height))
@@ -329,7 +329,7 @@ def read_places(path: Path) -> list[Place]:
     return [Place(*numbers) for numbers in json.loads(found)]
 
 
-def read_images(path: Path) -> list[Pixels]:
+def read_images(path: Path) -> list[ShownImage]:
     """The images of a sheet that :func:`draw` wrote, (H, W, C) uint8 each, at their own size.
 
     Raises:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from tables import SCRATCH
@@ -26,9 +25,10 @@ from zerosum.data import load
 from zerosum.files import Rows
 from zerosum.folder import RunFolder
 from zerosum.runs import alarm
+from zerosum.runs.grid import read_images
 from zerosum.runs.watch import Reference, variety
 
-SIDE, CELL, MARGIN, TWICE = 8, 34, 2, 2  # of a contact sheet of 64 images, each drawn at twice its size
+SIDE = 8  # images on a side of a contact sheet
 GROUPS = ("all of them", "nine of ten", "fewer", "no score of classes")
 
 HEAD = """# Alarms, replayed over finished runs
@@ -43,9 +43,8 @@ most of them. Runs of fewer than 500 steps are not judged.
 
 def samples(picture: Path) -> Tensor:
     """The 64 grey images on a contact sheet, (64, 1, 32, 32) in [-1, 1]."""
-    sheet = np.asarray(Image.open(picture).convert("L"))[::TWICE, ::TWICE]
-    corners = [(MARGIN + r * CELL, MARGIN + c * CELL) for r in range(SIDE) for c in range(SIDE)]
-    return torch.from_numpy(np.stack([sheet[r : r + 32, c : c + 32] for r, c in corners]))[:, None] / 127.5 - 1
+    images = read_images(picture)[-SIDE * SIDE :]  # those before are real
+    return torch.from_numpy(np.stack(images)[..., 0])[:, None] / 127.5 - 1
 
 
 @cache

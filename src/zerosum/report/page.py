@@ -193,9 +193,6 @@ def summarise(value: Any) -> str:
     return write_out(value)
 
 
-said = summarise  # the earlier name, for lab/results.py
-
-
 def number(value: float) -> str:
     """A number with four significant digits. A whole number is written in full."""
     if isinstance(value, int) or (math.isfinite(value) and value == int(value) and abs(value) < 1e15):

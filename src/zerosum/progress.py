@@ -1,8 +1,17 @@
 """A progress bar that appears only when there is something to wait for."""
 
+from __future__ import annotations
+
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from zerosum.files import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 PATIENCE = 2.0  # seconds of work before a bar appears
 
@@ -50,12 +59,39 @@ def counted(advance: Callable[[int], None]) -> Callable[[int, int], None]:
     return show
 
 
+def shorten(text: str, room: int) -> str:
+    """Cut the middle out of a text that is longer than ``room`` characters, as both ends of a path say the most."""
+    if len(text) <= room:
+        return text
+    end = max(0, (room - 1) // 2)
+    return (text[: max(0, room - 1 - end)] + "…" + text[len(text) - end :])[: max(0, room)]
+
+
 @contextlib.contextmanager
 def _bar(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
-    from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task(label, total=total)
+    with fitted_bar(console, label) as shown:
+        task = shown.add_task("", total=total)
         yield lambda done: shown.update(task, completed=done)
+
+
+def fitted_bar(console: Console, label: str) -> Progress:
+    """A bar with share and time left beside it, whose label is as long as the width of the terminal allows.
+
+    Args:
+        console: Where it shows. Where that is not a terminal, it does not.
+        label: Words beside the bar, shown as they are.
+    """
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    length = max(6, min(40, console.width // 4))
+
+    class Label(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(shorten(printable(label), max(4, console.width - length - len(" 100% 0:00:00") - 2)))
+
+    columns = (Label(), BarColumn(length), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

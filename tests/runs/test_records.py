@@ -62,7 +62,9 @@ def test_everything_comes_when_it_is_due(tmp_path: Path, small: Train, saved: li
 def test_by_default_a_run_leaves_ten_of_each_and_one_score(
     tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "scatter", lambda samples, real, path, title: path.touch())  # drawing takes long
+    monkeypatch.setattr(
+        records, "draw_training", lambda setup, sampler, samples, step, path: path.touch()
+    )  # drawing takes long
     settings = {"data": "ring", "out": str(tmp_path / "run")}
     folder = zerosum.train("gan", **settings, width=4, latent=2, batch_size=4, steps=20).folder
     assert steps_of(folder.metrics) == list(range(1, 21))

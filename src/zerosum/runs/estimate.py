@@ -23,7 +23,7 @@ from zerosum.runs.setup import Batches, Setup
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365.25 * 86_400
 PATIENCE = {"cpu": DAY}  # seconds beyond which a run is called too long, by type of device
 PATIENCE_ELSEWHERE = 14 * DAY
-SHORTER: tuple[str, ...] = ("width", "batch_size", "n_critic")  # arguments that make an iteration shorter, if smaller
+SHORTER: tuple[str, ...] = ("width", "batch_size")  # arguments that make an iteration shorter, if smaller
 SETTLED = 3.0  # seconds of iterations after the first that give an estimate
 SLOW = 10.0  # seconds of a first iteration that is an estimate itself, unless it was compiled
 WINDOW = 30.0  # newest seconds of iterations that tell the pace
@@ -87,7 +87,7 @@ class Thinning:
 
     Args:
         total: Last step that can be reached.
-        count: Largest number of them up to there.
+        count: Largest number of them up to there, at least 50.
 
     Attributes:
         dense: Number of steps before the first gap.

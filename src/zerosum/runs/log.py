@@ -132,7 +132,7 @@ class Lines(Display):
         print(text, file=sys.stderr, flush=True)
 
 
-class Layout(NamedTuple):
+class BarLayout(NamedTuple):
     """What a bar shows on one line, from left to right.
 
     Attributes:
@@ -146,7 +146,7 @@ class Layout(NamedTuple):
     losses: str
 
 
-def lay_out(standing: Standing, total: int, unit: str, width: int, waited: float = 0.0) -> Layout:
+def lay_out(standing: Standing, total: int, unit: str, width: int, waited: float = 0.0) -> BarLayout:
     """Fit a line to the width of a terminal: step, rate and time left first, then the bar, then the losses.
 
     Args:
@@ -165,7 +165,7 @@ def lay_out(standing: Standing, total: int, unit: str, width: int, waited: float
     room -= bar + len(GAP) if bar else 0
     if bar and losses and len(losses[0]) > room:  # no loss fits beside the bar
         bar, room = min(LARGEST_BAR, bar + max(0, room)), 0
-    return Layout(bar, facts, _as_many_as_fit(losses, room))
+    return BarLayout(bar, facts, _as_many_as_fit(losses, room))
 
 
 def _facts(standing: Standing, total: int, unit: str, waited: float) -> tuple[str, ...]:

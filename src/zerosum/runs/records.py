@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
@@ -20,8 +19,8 @@ from zerosum.metrics.score import Score
 from zerosum.runs import scoring
 from zerosum.runs.log import Display, Means
 from zerosum.runs.phases import game_at, sampler_at
-from zerosum.runs.pictures import scatter, sheet
-from zerosum.runs.renewal import Renewal
+from zerosum.runs.pictures import draw_training
+from zerosum.runs.renewal import ReportRenewal
 from zerosum.runs.setup import Setup
 from zerosum.runs.tracking import Journal, open_journal
 from zerosum.runs.watch import Watch
@@ -70,7 +69,7 @@ class Records:
         self.sample_every = setup.settings.sample_every or max(1, total // IN_ALL)
         self.save_every = setup.settings.save_every or max(1, total // IN_ALL)
         self.watch = Watch(setup, folder, display)
-        self.renewal = Renewal(folder, display)
+        self.renewal = ReportRenewal(folder, display)
         self.journal: Journal | None = None
         self.saved_at = self.opened_at = 0.0
         self._saved = self._pictured = False  # since the records were opened
@@ -79,6 +78,7 @@ class Records:
     def resume_at(self, step: int) -> None:
         """Forget what was recorded after ``step``, and recall what came before."""
         self.folder.forget_after(step)
+        self.folder.outcome_file.unlink(missing_ok=True)  # that of the training before, which goes on now
         self.watch.recall()
 
     def connect(self, step: int) -> None:
@@ -167,22 +167,14 @@ class Records:
 
     def draw(self, now: Moment) -> Tensor:
         """Draw samples from latents that stay the same throughout the run. Returns the samples, (n, ...)."""
-        data = self.setup.data
         path = self.folder.samples / f"step-{now.step:09d}.png"
-        samples = sampler_at(self.setup, now.state, now.step)(0, SHOWN_POINTS if data.is_points else SHOWN)
-        self._write_picture(samples, path, now.step)
+        sampler = sampler_at(self.setup, now.state, now.step)
+        samples = sampler(0, SHOWN_POINTS if self.setup.data.is_points else SHOWN)
+        draw_training(self.setup, sampler, samples, now.step, path)
         if self.journal is not None:
             self.journal.add_picture(path, now.step)
         self._pictured = True
         return samples
-
-    def _write_picture(self, samples: Tensor, path: Path, step: int) -> None:
-        data = self.setup.data
-        if data.is_points:
-            real, _ = data.batch(0, SHOWN_POINTS, seed=self.setup.settings.seed + 1)
-            scatter(samples, real, path, f"{self.setup.name}, step {step:,}")
-        else:
-            sheet(samples, path)
 
     def save(self, now: Moment) -> None:
         """Write a checkpoint.

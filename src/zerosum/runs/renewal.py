@@ -13,7 +13,7 @@ SHARE = 0.01  # largest share of the time that renewals take
 FIRST_COST = 0.3  # seconds that the first one is taken to last: it comes after half a minute
 
 
-class Renewal:
+class ReportRenewal:
     """Writes ``report.html`` now and then: after checkpoints and each minute, but never more than 1% of the time.
 
     Args:

@@ -199,13 +199,19 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")[:300]
 
 
+def _is_installed(package: str) -> bool:
+    """Whether there is such a package. A mere folder of that name, as wandb leaves behind, is not one."""
+    spec = find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
 def check_tracking(settings: Settings) -> None:
     """Refuse a service whose package is not installed. Nothing is imported for this.
 
     Raises:
         UsageError: It is missing. The message says what to install.
     """
-    if settings.track != "none" and find_spec(settings.track) is None:
+    if settings.track != "none" and not _is_installed(settings.track):
         raise UsageError(
             f"track={settings.track}: the package is not installed; run: pip install {settings.track}", argument="track"
         )
@@ -226,7 +232,7 @@ def open_journal(setup: Setup, folder: RunFolder, display: Display, step: int) -
     others: list[Logger] = []
     if setup.settings.track != "none":
         others.append(_open_service(setup, folder))
-    if find_spec("tensorboard") is not None:  # an extra: its absence is not an error
+    if _is_installed("tensorboard"):  # an extra: its absence is not an error
         try:
             others.append(TensorBoard(folder.path / "tensorboard", step))
         except Exception as error:  # a broken installation of what nobody asked for is no reason not to train
@@ -245,7 +251,8 @@ def _open_service(setup: Setup, folder: RunFolder) -> Service:
     try:
         with redirect_stdout(sys.stderr):  # what is printed on stdout is the run's
             module = importlib.import_module(service)
-            run = (_start_wandb if service == "wandb" else _start_trackio)(module, ids[service], config, again)
+            start = _start_wandb if service == "wandb" else _start_trackio
+            run = start(module, ids[service], config, folder.path, again)
     except Exception as error:  # whatever a foreign library raises
         raise UsageError(
             f"track={service}: it does not start ({_in_words(error)}); mend that, or leave out track", argument="track"
@@ -263,12 +270,18 @@ def _known_ids(file: Path) -> dict[str, str]:
     return {str(k): v for k, v in ids.items() if isinstance(v, str)} if isinstance(ids, dict) else {}
 
 
-def _start_trackio(module: Any, name: str, config: dict[str, Any], again: bool) -> Any:
+def _start_trackio(module: Any, name: str, config: dict[str, Any], folder: Path, again: bool) -> Any:
     project = os.environ.get("TRACKIO_PROJECT", PROJECT)
     return module.init(project=project, name=name, config=config, resume="allow" if again else "never", embed=False)
 
 
-def _start_wandb(module: Any, name: str, config: dict[str, Any], again: bool) -> Any:
-    project = os.environ.get("WANDB_PROJECT", PROJECT)
-    resume = "allow" if again else None
-    return module.init(project=project, id=name, name=name, config=config, resume=resume, allow_val_change=True)
+def _start_wandb(module: Any, name: str, config: dict[str, Any], folder: Path, again: bool) -> Any:
+    return module.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        id=name,
+        name=name,
+        config=config,
+        dir=os.environ.get("WANDB_DIR", str(folder)),
+        resume="allow" if again else None,
+        allow_val_change=True,
+    )

@@ -69,8 +69,16 @@ def test_help_lists_the_measures(zerosum) -> None:
         (["--against", "fashion-mini", "--features", "none.onnx"], "none.onnx"),
         (["--against", "fashion-mini", "--metrics", "copying"], "--held-out"),
         (["--against", "fashion-mini", "--count", "3"], "has 2 images, fewer than the 3"),
-        (["--against", "ring"], "ring has no images"),
-        (["--against", "nowhere"], "there is no source 'nowhere'"),
+        (["--against", "ring"], "--against ring: has points, and"),
+        (["--against", "fashion-mini", "--best"], "--best: is for runs, and"),
+        (["--against", "fashion-mini", "--step", "3"], "--step 3: is for runs, and"),
+        (["--against", "fashion-mini", "--truncation", "0.5"], "--truncation 0.5: is for runs"),
+        (["--against", "fashion-mini", "--standing", "4"], "--standing 4: is for runs"),
+        (["--against", "fashion-mini", "--count", "1"], "--count must be a whole number of at least 2"),
+        (["--against", "fashion-mini", "--held-out", "digits"], "no measure reads held-out images (fid)"),
+        (["--against", "fashion-mini", "--metrics", "swd", "--features", "vgg16"], "no measure reads them (swd)"),
+        (["--against", "fashion-mini", "--metrics", "ppl"], "needs a run whose generator takes only latents"),
+        (["--against", "fashion-mini", "--metrics", "intra-fid"], "needs the class of each image"),
     ],
 )
 def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: str) -> None:
@@ -79,16 +87,32 @@ def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: s
     for i in range(2):
         Image.new("L", (32, 32), 100 * i).save(folder / f"{i}.png")
     said = zerosum("eval", folder, *words)
-    assert said.code == 1
+    assert said.code == 2
     assert message in said.err
     assert "Traceback" not in said.err
 
 
-def test_an_empty_folder_is_no_set_of_images(zerosum, tmp_path: Path) -> None:
-    (tmp_path / "none").mkdir()
-    said = zerosum("eval", tmp_path / "none", "--against", "fashion-mini")
-    assert said.code == 1
-    assert "the folder holds no images" in said.err
+@pytest.mark.parametrize(
+    ("target", "against", "message"),
+    [
+        ("none", "fashion-mini", "the folder holds no images"),
+        ("none", "nowhere", "there is no source 'nowhere'"),
+        ("nowhere/fakes", "fashion-mini", "nowhere/fakes: there is no run, no path and no source of this name"),
+        ("nowhere", "fashion-mini", "nowhere: there is no run, no path and no source of this name"),
+        ("runs/dcgam-1", "fashion-mini", "Did you mean 'runs/dcgan-1'?"),
+        ("ring", "fashion-mini", "ring"),
+    ],
+)
+def test_what_is_not_there_is_told(zerosum, target: str, against: str, message: str) -> None:
+    Path("none").mkdir()
+    Path("runs/dcgan-1").mkdir(parents=True)
+    Path("runs/dcgan-1/run.json").write_text("{}")
+    said = zerosum("eval", target, "--against", against)
+    assert said.code in (1, 2)
+    assert message in said.err
+    assert "not a run" not in said.err
+    assert "Traceback" not in said.err
+    assert said.err.count("\n") == 1
 
 
 def test_training_computes_further_scores_with_the_same_code(zerosum, runs, tmp_path: Path) -> None:
@@ -117,6 +141,6 @@ def test_metrics_that_could_not_be_computed_are_refused_before_training(
 ) -> None:
     words = ["--data", f"npz:{runs.pixels}", "--batch-size", 8, "--out", tmp_path / "run"]
     said = zerosum("train", "dcgan", *words, "--metrics", metrics)
-    assert said.code == 1
+    assert said.code == 2
     assert message in said.err
     assert not (tmp_path / "run").exists()

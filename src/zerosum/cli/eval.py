@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from zerosum.cli.common import OpenedRun, check_at_least, open_run, warn_of_other_data
-from zerosum.data import load
+from zerosum.cli.common import check_at_least
 from zerosum.errors import UsageError
-from zerosum.files import Row, Rows
 from zerosum.progress import counted, progress
 
 if TYPE_CHECKING:
-    from zerosum.metrics.images import SampleSet
-    from zerosum.metrics.score import Plain, Score
-    from zerosum.runs.sampler import Sampler
-    from zerosum.runs.scoring import Request
+    from zerosum.metrics.score import Score
+    from zerosum.runs.evaluation import Evaluation
+    from zerosum.runs.targets import Question
 
 VERB = ("score a run, or images from any program", 40)  # what it does, and its place in the list
 
@@ -33,27 +30,34 @@ class EvalOptions:
     The scores of a run are added, with their protocols, to its scores.jsonl and its report.
 
     Attributes:
-        target: What to score: the folder of a run, or images in a folder, FILE.zip or FILE.npz.
-        against: Source of real images; `zerosum data` lists all sources. None: the run's own.
+        target: What to score: the folder of a run, or images: a folder, FILE.zip, FILE.npz or a source.
+        against: Real images: a folder, FILE.zip, FILE.npz or a source; `zerosum data` lists all sources. None: the
+            run's own.
         metrics: Names of scores, separated by commas, such as fid,kid,pr,dc; `--metrics help` lists all of them.
-            None: the scores that training ends with for a run, and fid for images.
-        features: Network that extracts features: inception, inception-clean, vgg16, shipped or FILE.onnx.
+            None: the scores that training ends with for a run, and fid for images, or scores that need no download
+            where Inception's weights are not on this machine.
+        features: Network that extracts features: inception, inception-clean, vgg16, shipped, random or FILE.onnx.
             auto: shipped for grey 32x32 images, otherwise inception.
-        held_out: Source of real images that were not trained on, for copying and cas. Its test split is used if it has
-            one.
+        held_out: Real images that were not trained on, for copying, cas and polygons. The test split of a source that
+            has one is used.
         count: Number of samples. None: as many as there are real images, at most 50,000; for the scores that training
             ends with, half of the real images, or 2,500 points.
+        size: Side to which images of folders and zip files are brought, in pixels. None: that of the real images where
+            they have one, otherwise that of the images to score.
         truncation: Largest size of a latent's component: larger ones are drawn again, as by `zerosum sample`.
             None: latents as in training.
         standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh. 0: the
             statistics of training.
-        seed: Seed of the samples. None: one more than the run's own, as at the end of training.
+        seed: Seed of the samples, and of subsets and permutations. None: one more than the run's own, as at the end of
+            training; 0 for images.
         repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
             printed too.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         out: File to which the scores of images are added, FILE.jsonl. None: they are only printed.
         best: Whether to use the checkpoint with the best score instead of the newest one.
+        step: Iterations after which the wanted checkpoint was saved. None: the newest, or the best.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
+        json: Whether to print one JSON document instead of lines.
     """
 
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_IMAGES")]
@@ -62,6 +66,7 @@ class EvalOptions:
     features: str = "auto"
     held_out: str | None = None
     count: int | None = None
+    size: int | None = None
     truncation: float | None = None
     standing: int = 0
     seed: int | None = None
@@ -69,133 +74,110 @@ class EvalOptions:
     memory_mib: float = 512.0
     out: str | None = None
     best: bool = False
+    step: int | None = None
     device: str = "auto"
+    json: bool = False
 
 
 def run(argv: list[str]) -> int:
     """Score a run or images."""
     options = tyro.cli(EvalOptions, args=argv, prog="zerosum eval")
     check_at_least("--repeats", options.repeats, 1)
-    check_at_least("--standing", options.standing, 0)
     if options.metrics == "help":
         from zerosum.metrics.registry import measures
 
         print(*(f"{name:<14} {measure.summary}" for name, measure in measures().items()), sep="\n")
         return 0
-    if not (Path(options.target) / "run.json").exists() and _source_of(options.target):
-        return score_images(options)
-    return score_run(options)
+    from zerosum.runs.evaluation import Evaluation, PartlyScored
 
-
-def score_run(options: EvalOptions) -> int:
-    """Score a run's generator, and keep the scores with the run."""
-    opened = open_run(options.target, best=options.best, device=options.device, real=True)
-    from zerosum.report.write import write_report
-
-    warn_of_other_data(opened)
-    first = opened.setup.settings.seed + 1 if options.seed is None else options.seed
-    by_seed = scores_of_run(opened, options, range(first, first + options.repeats))
-    keep(opened, options.best, [score for scores in by_seed for score in scores])
-    if options.repeats > 1:
-        print(*spread(by_seed), sep="\n")
-    write_report(opened.folder)
-    return 0
-
-
-def score_images(options: EvalOptions) -> int:
-    """Score images from any program against real ones."""
-    from zerosum.runs import scoring
-
-    if options.against is None:
-        raise UsageError(f"{options.target} contains images: name the real ones with --against SOURCE")
-    if options.repeats > 1:
-        raise UsageError("--repeats draws new samples each time, but images stay the same: leave it out")
-    real = scoring.images_of(load(options.against))
-    fake = scoring.image_files(_source_of(options.target) or "", real, options.count)
-    with progress(fake.count, "features", True) as advance:
-        judge = scoring.judge_of(real, _request(options, "fid"), show=counted(advance))
-        scores = list(_print_each(scoring.scores_of(judge, lambda count: fake, options.seed or 0, count=fake.count)))
-    if options.out is not None:
-        _append(Path(options.out), [json.loads(score.to_json()) for score in scores])
-    return 0
-
-
-def scores_of_run(opened: OpenedRun, options: EvalOptions, seeds: range) -> list[list[Score]]:
-    """The scores of a run's generator for each seed, printed as they come.
-
-    Without names of measures, they are those that training ends with, against the run's own data.
-    """
-    from zerosum.runs import scoring
-
-    setup = opened.setup
-    elsewhere = options.against if options.metrics is not None else None
-    data = load(elsewhere, size=setup.settings.size) if elsewhere else setup.data
-    by_seed: list[list[Score]] = []
+    printer = _Printer(options)
     with progress(None, "scoring", True) as advance:
-        judge = scoring.judge_of(scoring.real_samples(data), _request(options), data, counted(advance))
-        for seed in seeds:
-            sampler, how = scoring.adapt_sampler(opened.sampler.with_seed(seed), options.truncation, options.standing)
-
-            def fakes(count: int, sampler: Sampler = sampler, how: Mapping[str, Plain] = how) -> SampleSet:
-                return scoring.generated_samples(sampler, setup, opened.step, count, how)
-
-            extra = scoring.facts(setup) | how
-            scores = scoring.scores_of(judge, fakes, seed, count=options.count, extra=extra)
-            named = options.metrics is not None
-            by_seed.append(list(_print_each(scores, details=named, floors=named or not by_seed)))
-    return by_seed
-
-
-def _request(options: EvalOptions, default: str = "") -> Request:
-    from zerosum.runs.scoring import Request
-
-    names = tuple(filter(None, (options.metrics or default).split(",")))
-    return Request(names, options.features, options.held_out, options.memory_mib, options.device)
-
-
-def _print_each(scores: Iterable[Score], *, details: bool = True, floors: bool = True) -> Iterator[Score]:
-    """Print scores as they come, with or without their details and those that are the same for every seed."""
-    for score in scores:
-        if floors or "seed" in score.protocol:
-            print(score.short(), flush=True)
-        if details and score.details:
-            print("  " + ", ".join(f"{name} {value:.4g}" for name, value in score.details.items()))
-        yield score
-
-
-def _source_of(target: str) -> str | None:
-    """The source of data for a path of images. ``None``: there are no images."""
-    path = Path(target).expanduser()
-    if path.is_dir():
-        return f"folder:{target}"
-    kind = {".zip": "zip", ".npz": "npz"}.get(path.suffix.lower())
-    return f"{kind}:{target}" if kind and path.exists() else None
-
-
-def keep(opened: OpenedRun, best: bool, scores: list[Score]) -> None:
-    """Add scores to ``scores.jsonl``, in rows like those of training."""
-    from zerosum.core import checkpoint
-    from zerosum.runs.scoring import row_of
-
-    meta = checkpoint.load_meta((opened.folder.best() if best else None) or opened.folder.latest())
-    rows = [row_of(score, opened.step, float(meta["seconds"])) for score in scores]
-    # A floor is the same for every seed.
-    _append(opened.folder.scores, [row for i, row in enumerate(rows) if row not in rows[:i]])
-
-
-def _append(path: Path, rows: list[Row]) -> None:
+        evaluation = Evaluation(_question(options), show=counted(advance), progress=True)
+        _check_target(evaluation, options)
+        first = evaluation.target.seed if options.seed is None else options.seed
+        for seed in range(first, first + options.repeats):
+            printer.begin()
+            for score in evaluation.scores(seed):
+                printer.add(score, named=evaluation.named)
     try:
-        Rows(path).append(*rows)
-    except OSError as error:
-        raise UsageError(f"the scores could not be written to {path} ({error.strerror or error})") from error
+        evaluation.finish(score for scores in printer.by_seed for score in scores)
+    except PartlyScored as error:
+        printer.end(refused=evaluation.refused)
+        raise UsageError(str(error)) from error
+    printer.end()
+    return 0
 
 
-def spread(by_seed: list[list[Score]]) -> list[str]:
-    """Mean and standard deviation over the seeds, as one line for each score."""
-    lines = [""]
-    for scores in zip(*by_seed, strict=True):
-        if "seed" in scores[0].protocol:
-            values = [score.value for score in scores]
-            mean, deviation = statistics.fmean(values), statistics.stdev(values)
-            lines.append(f"{scores[0].name} {mean:.4g} ± {deviation:.2g} over {len(values)} seeds")
-    return lines
+def _question(options: EvalOptions) -> Question:
+    from zerosum.metrics.registry import parse_names
+    from zerosum.runs.targets import Question
+
+    shared = ("target", "against", "features", "count", "held_out", "size", "truncation", "standing", "best", "step")
+    asked = {name: getattr(options, name) for name in (*shared, "memory_mib", "device")}
+    return Question(metrics=None if options.metrics is None else parse_names(options.metrics), **asked)
+
+
+def _check_target(evaluation: Evaluation, options: EvalOptions) -> None:
+    """Refuse options that mean nothing for a run, or for images."""
+    is_run = evaluation.target.folder is not None
+    if options.repeats > 1 and not is_run:
+        raise UsageError("--repeats draws new samples each time, but images stay the same: leave it out")
+    if options.out is not None and is_run:
+        raise UsageError(f"--out {options.out}: the scores of a run are added to its scores.jsonl; leave it out")
+
+
+@dataclass
+class _Printer:
+    """Prints scores as they come, or all of them as JSON at the end, and adds those of images to a file.
+
+    Attributes:
+        options: Options of the command.
+        by_seed: The scores for each seed.
+    """
+
+    options: EvalOptions
+    by_seed: list[list[Score]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Begin with a further seed."""
+        self.by_seed.append([])
+
+    def add(self, score: Score, *, named: bool) -> None:
+        """Print a score; those that training ends with, without details, and without floors that were printed."""
+        first = len(self.by_seed) == 1
+        self.by_seed[-1].append(score)
+        if self.options.out is not None:
+            from zerosum.files import Rows
+            from zerosum.runs.evaluation import append_rows, to_row
+
+            append_rows(Rows(Path(self.options.out)), [to_row(score)])
+        if self.options.json:
+            return
+        if named or first or "seed" in score.protocol:
+            print(score.short(), flush=True)
+        if named and score.details:
+            print("  " + ", ".join(f"{name} {value:.4g}" for name, value in score.details.items()), flush=True)
+
+    def end(self, refused: dict[str, str] | None = None) -> None:
+        """Print mean and deviation of several seeds, or all as JSON."""
+        if self.options.json:
+            print(json.dumps(self._document() | ({"refused": refused} if refused else {}), indent=1, allow_nan=False))
+        elif self.options.repeats > 1:
+            print(*("", *spread(self.by_seed)), sep="\n")
+
+    def _document(self) -> dict[str, Any]:
+        rows = [json.loads(score.to_json()) for scores in self.by_seed for score in scores]
+        distinct = [row for i, row in enumerate(rows) if row not in rows[:i]]  # floors are the same for every seed
+        return {"target": self.options.target, "against": self.options.against, "scores": distinct}
+
+
+def spread(by_seed: Iterable[Iterable[Score]]) -> list[str]:
+    """Mean and standard deviation over the seeds, as one line for each score that depends on them."""
+    values: dict[str, list[float]] = {}
+    for score in (score for scores in by_seed for score in scores if "seed" in score.protocol):
+        values.setdefault(score.name, []).append(score.value)
+    return [
+        f"{name} {statistics.fmean(several):.4g} ± {statistics.stdev(several):.2g} over {len(several)} seeds"
+        for name, several in values.items()
+        if len(several) > 1
+    ]

@@ -98,6 +98,7 @@ class Measure:
         needs: What the samples must have: ``"labels"`` on both sides, ``"held-out"`` images, a generator's
             ``"latents"``.
         looks_again: Whether it looks at the real images again, beside what is kept of their features.
+        may_hold_out: Whether it takes held-out images where there are some.
         of_points: Whether it also measures points in the plane.
         samples: Number of generated samples, from the real side, where nobody says how many.
     """
@@ -113,6 +114,7 @@ class Measure:
     one_sided: bool = False
     needs: frozenset[str] = frozenset()
     looks_again: bool = False
+    may_hold_out: bool = False
     of_points: bool = False
     samples: Callable[[Side], int] = as_many
 
@@ -120,6 +122,11 @@ class Measure:
     def sees(self) -> bool:
         """Whether it looks at samples through features."""
         return self.published_on is not None or self.features is not None
+
+    @property
+    def takes_held_out(self) -> bool:
+        """Whether held-out images make a difference to it."""
+        return self.may_hold_out or "held-out" in self.needs
 
     def keeps_pixels(self, *, real: bool) -> bool:
         """Whether the pixels of a side must be at hand when it runs, and not only what is kept of their features."""

@@ -10,35 +10,41 @@ from zerosum.metrics.images import ImageSet, PointSet, SampleSet
 from zerosum.metrics.measure import Measure
 
 
-def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, *, has_held_out: bool) -> None:
+def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, held_out: SampleSet | None) -> None:
     """Refuse a measure that needs what the samples do not have.
 
     Args:
         measure: The measure.
         real: The reference.
         fake: Samples that are to be measured, of which no pixel is read.
-        has_held_out: Whether there are held-out images.
+        held_out: Real images that were not trained on, or ``None``.
 
     Raises:
         UsageError: Something is missing; the message says what, and of which side.
     """
-    for samples in (real, fake):
-        if isinstance(samples, PointSet) and not measure.of_points:
-            raise _refusal(measure, f"looks at images, and {samples.name} has points")
-    if isinstance(real, PointSet) != isinstance(fake, PointSet):
-        raise _refusal(measure, f"cannot compare {fake.name} with {real.name}: one has points and the other images")
-    if "held-out" in measure.needs and not has_held_out:
+    if "held-out" in measure.needs and held_out is None:
         raise UsageError(
             f"metrics={measure.name}: needs real images that were not trained on: name them as held_out",
             argument="held_out",
         )
-    if not isinstance(real, ImageSet) or not isinstance(fake, ImageSet):
-        return
-    for samples in (real, fake):
-        if "labels" in measure.needs and samples.labels is None:
+    sides = [real, fake, *([held_out] if held_out is not None and measure.takes_held_out else [])]
+    for samples in sides:
+        if isinstance(samples, PointSet) and not measure.of_points:
+            raise _refusal(measure, f"looks at images, and {samples.name} has points")
+        if tuple(samples.shape) != tuple(real.shape):
+            ours, theirs = ("x".join(map(str, one.shape)) for one in (samples, real))
+            raise UsageError(
+                f"{samples.name} has {_kind(samples)} of {ours}, {real.name} {_kind(real)} of {theirs}: bring both to "
+                "one size and number of channels; nothing is resized silently"
+            )
+        if isinstance(samples, ImageSet) and "labels" in measure.needs and samples.labels is None:
             raise _refusal(measure, f"needs the class of each image, and {samples.name} has no labels")
-    if "latents" in measure.needs and fake.maker is None:
-        raise _refusal(measure, f"needs a run whose generator takes only latents, which {fake.name} does not have")
+    if isinstance(fake, ImageSet) and "latents" in measure.needs and fake.maker is None:
+        raise _refusal(measure, f"needs a run whose generator takes only latents, which {fake.name} is not")
+
+
+def _kind(samples: SampleSet) -> str:
+    return "images" if isinstance(samples, ImageSet) else "points"
 
 
 def check_features(measure: Measure, extractor: Extractor, shape: tuple[int, ...]) -> None:

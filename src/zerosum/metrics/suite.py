@@ -66,18 +66,20 @@ class Judge:
         """
         _ = self._extractors
 
-    def check(self, fake: SampleSet) -> None:
-        """Refuse measures that cannot be taken of such samples, before anything is computed.
+    def check(self, fake: SampleSet, held_out: SampleSet | None = None) -> None:
+        """Refuse measures that cannot be taken of such samples, before anything is computed or downloaded.
 
         Args:
             fake: Some samples, of which no pixel is read.
+            held_out: Real images that no generator was trained on, where there are some.
 
         Raises:
             UsageError: A measure needs what the samples do not have, or its features do not fit them.
         """
         for measure in self.measures:
-            check_needs(measure, self.real, fake, has_held_out=self.context.held_out is not None)
-            if measure.sees and isinstance(fake, ImageSet):
+            check_needs(measure, self.real, fake, held_out)
+        for measure in self.measures:
+            if measure.sees:
                 check_features(measure, self._extractors[measure.features], tuple(fake.shape))
 
     def with_held_out(self, images: ImageSet) -> Judge:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from zerosum.data import load
 from zerosum.data.base import Data
-from zerosum.data.sources import has_splits
+from zerosum.data.sources import SOURCES, has_splits, resolve
 from zerosum.errors import UsageError
 from zerosum.files import Row
 from zerosum.latent.interpolate import lerp, slerp
+from zerosum.metrics.features.find import AnyFeatures
 from zerosum.metrics.images import (
     ImageSet,
     Maker,
+    PointSet,
     SampleSet,
     of_data,
     of_generator,
@@ -27,7 +30,7 @@ from zerosum.metrics.images import (
     points_of_generator,
 )
 from zerosum.metrics.measure import Context, Measure
-from zerosum.metrics.registry import choose, defaults_for, why_not
+from zerosum.metrics.registry import choose, defaults_for, parse_names, why_not
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain, Score
 from zerosum.metrics.suite import Judge
@@ -42,15 +45,17 @@ class Request:
 
     Attributes:
         names: Names of the measures. ``()``: those that fit the data.
-        features: Name of the extractor. ``"auto"``: the one that fits.
-        held_out: Source of real images that were not trained on. ``None``: there is none.
+        features: Extractor: its name, the path of an ONNX file, a function or a module; see :func:`.as_extractor`.
+            ``"auto"``: the one that fits.
+        held_out: Real images that were not trained on, as :func:`zerosum.data.load` takes them. ``None``: there are
+            none.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
     """
 
     names: tuple[str, ...] = ()
-    features: str = "auto"
-    held_out: str | None = None
+    features: AnyFeatures = "auto"
+    held_out: Any = None
     memory_mib: float = 512.0
     device: str = "auto"
 
@@ -76,14 +81,6 @@ def images_of(data: Data, count: int | None = None, *, kind: str = "real") -> Im
         UsageError: The source has no images, or too few.
     """
     return call_for_user(of_data, data, count, kind=kind)
-
-
-def image_files(source: str, real: ImageSet, count: int | None) -> ImageSet:
-    """Images from any program, brought to the size and channels of the real ones. Notes on that go to stderr."""
-    data = load(source, size=real.shape[1], channels=real.shape[0])
-    for note in data.notes:
-        print(f"note: {note}", file=sys.stderr)
-    return images_of(data, count, kind="files")
 
 
 def generated_samples(
@@ -172,7 +169,13 @@ def adapt_sampler(sampler: Sampler, truncation: float | None, standing: int) -> 
     return sampler, facts
 
 
-def judge_of(real: SampleSet, request: Request, data: Data | None = None, show: Progress | None = None) -> Judge:
+def judge_of(
+    real: SampleSet,
+    request: Request,
+    data: Data | None = None,
+    show: Progress | None = None,
+    fake: SampleSet | None = None,
+) -> Judge:
     """Make measures and real samples ready.
 
     Args:
@@ -180,14 +183,16 @@ def judge_of(real: SampleSet, request: Request, data: Data | None = None, show: 
         request: What is to be measured. Without names, it is what fits ``data``.
         data: Source of the real samples.
         show: Function that is called with (done, total) generated images.
+        fake: Some samples to be scored, of which no pixel is read. ``None``: what they lack shows when they are scored.
 
     Raises:
-        UsageError: A measure does not exist, none fits the data, or features are not available.
+        UsageError: A measure does not exist or does not apply, none fits the data, or features are not available.
     """
     names = request.names or (defaults_for(data) if data is not None else ())
     if not names and data is not None:
         raise UsageError(f"no score fits these data: {why_not(data)}")
-    measures = tuple(_choose(names).values())
+    measures = tuple(choose_measures(names).values())
+    _check_extras(measures, request)
     device = str(device_for(Settings(device=request.device)))
     judge = Judge(
         measures,
@@ -197,16 +202,39 @@ def judge_of(real: SampleSet, request: Request, data: Data | None = None, show: 
         lenient=not request.names,
         progress=show,
     )
-    try:
-        judge.prepare()
-    except (ImportError, FileNotFoundError, ValueError) as error:
-        raise UsageError(f"features={request.features}: {error}", argument="features") from error
-    if request.held_out is None:
-        return judge
-    return judge.with_held_out(_held_out_images(request.held_out, judge))
+    unfit = [measure.name for measure in measures if isinstance(real, PointSet) and not measure.of_points]
+    if unfit:
+        raise UsageError(f"metrics={unfit[0]}: looks at images, and {real.name} has points", argument="metrics")
+    held_out = None if request.held_out is None else _held_out_images(request.held_out, tuple(real.shape))
+    if fake is not None:
+        judge.check(fake, held_out)
+    judge.prepare()
+    return judge if held_out is None else judge.with_held_out(held_out)
 
 
-def _choose(names: Iterable[str]) -> dict[str, Measure]:
+def _check_extras(measures: Iterable[Measure], request: Request) -> None:
+    """Refuse what would be ignored: features and held-out images that no measure reads."""
+    names = ", ".join(measure.name for measure in measures)
+    if request.features != "auto" and not any(measure.sees and measure.features is None for measure in measures):
+        raise UsageError(
+            f"features={_told(request.features)}: no measure reads them ({names}); name measures that do, such as "
+            "metrics=fid,kid",
+            argument="features",
+        )
+    if request.held_out is not None and not any(measure.takes_held_out for measure in measures):
+        raise UsageError(
+            f"held_out={_told(request.held_out)}: no measure reads held-out images ({names}); name one that does, such "
+            "as metrics=copying",
+            argument="held_out",
+        )
+
+
+def _told(given: Any) -> str:
+    """What was given, in a word."""
+    return str(given) if isinstance(given, str | PathLike) else type(given).__name__
+
+
+def choose_measures(names: Iterable[str]) -> dict[str, Measure]:
     """Measures by name.
 
     Raises:
@@ -225,6 +253,7 @@ def scores_of(
     *,
     count: int | None = None,
     extra: Mapping[str, Plain] | None = None,
+    refused: Callable[[Measure, ValueError], None] | None = None,
 ) -> Iterator[Score]:
     """The scores of samples, each as soon as it is known. For the arguments, see :meth:`Judge.scores`.
 
@@ -232,7 +261,7 @@ def scores_of(
         UsageError: A measure does not apply to these samples, or the samples are not finite.
     """
     try:
-        yield from judge.scores(fakes, seed, count=count, extra=extra)
+        yield from judge.scores(fakes, seed, count=count, extra=extra, refused=refused)
     except UsageError:
         raise
     except ValueError as error:
@@ -263,7 +292,7 @@ def score_in_training(sampler: Sampler, setup: Setup, step: int, seed: int) -> l
 def _request(setup: Setup) -> Request:
     """What the setting ``metrics`` asks for."""
     settings = setup.settings
-    return Request(tuple(settings.metrics.split(",")), settings.features, device=str(setup.device))
+    return Request(parse_names(settings.metrics), settings.features, device=str(setup.device))
 
 
 def row_of(score: Score, step: int, seconds: float) -> Row:
@@ -282,7 +311,7 @@ def check(setup: Setup) -> None:
         return
     request = _request(setup)
     conditional = _has_labels(setup.recipe.prior(1, torch.Generator(setup.device)))
-    for name, measure in _choose(request.names).items():
+    for name, measure in choose_measures(request.names).items():
         if "held-out" in measure.needs:
             raise UsageError(
                 f"metrics={name}: needs held-out images; measure it later, with zerosum eval", argument="metrics"
@@ -292,13 +321,41 @@ def check(setup: Setup) -> None:
                 f"metrics={name}: needs labelled data and a recipe that generates by label, such as cgan",
                 argument="metrics",
             )
+        if "latents" in measure.needs and not isinstance(setup.recipe.prior(1, torch.Generator(setup.device)), Tensor):
+            raise UsageError(f"metrics={name}: needs a recipe whose generator takes only latents", argument="metrics")
     judge_of(real_samples(setup.data), request)
 
 
-def _held_out_images(source: str, judge: Judge) -> ImageSet:
-    shape = tuple(judge.real.shape)
-    data = load(source, size=shape[1], split="test" if has_splits(source) else "train")
-    return images_of(data)
+def load_like(source: Any, shape: tuple[int, ...], **how: Any) -> Data:
+    """Load images by name or path in the size and channels of others; what is given in Python stays as it is.
+
+    Args:
+        source: What :func:`zerosum.data.load` takes.
+        shape: Shape of the other images, (C, H, W); (2,) for points, which have no size.
+        how: Further arguments of ``load``.
+
+    Raises:
+        DataError: The data cannot be loaded.
+    """
+    named = isinstance(source, str | PathLike)
+    if named and len(shape) == 3 and shape[1] == shape[2] and has_images(source):
+        how = {"size": shape[1], "channels": shape[0], **how}
+    return load(source, **how)
+
+
+def has_images(source: str | PathLike[str]) -> bool:
+    """Whether a source has images, which have a size.
+
+    Raises:
+        DataError: There is neither such a source nor such a path.
+    """
+    head, colon, _ = resolve(source)[0].partition(":")
+    return SOURCES[head + colon].images
+
+
+def _held_out_images(source: Any, shape: tuple[int, ...]) -> ImageSet:
+    splits = isinstance(source, str) and has_splits(source)
+    return images_of(load_like(source, shape, **({"split": "test"} if splits else {})))
 
 
 generated = generated_samples  # the earlier name, for tests/recipes/test_inpaint_gan.py and tests/metrics/test_suite.py

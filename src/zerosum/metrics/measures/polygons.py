@@ -357,4 +357,5 @@ MEASURE = Measure(
     directions={"polygon_precision": "higher", "polygon_recall": "higher", "polygon_f1": "higher"},
     constants={"delta": DELTA},
     published_on=None,
+    may_hold_out=True,
 )

@@ -220,17 +220,17 @@ def test_a_mistyped_word_is_taken_for_the_nearest_and_this_is_said(capsys: pytes
 
 
 def test_where_says_when_there_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["where", "wasertsien"]) == 1
+    assert run(["where", "wasertsien"]) == 2
     assert "nothing here mentions 'wasertsien'. Did you mean 'wasserstein'?" in capsys.readouterr().err
-    assert run(["where", "hinge", "qqqq"]) == 1
+    assert run(["where", "hinge", "qqqq"]) == 2
     said = capsys.readouterr().err
     assert "'qqqq'" in said
     assert "'hinge'" not in said
     assert "https://" in said
     assert said.count("\n") == 1
-    assert run(["where", "hinge", "sinkhorn"]) == 1
+    assert run(["where", "hinge", "sinkhorn"]) == 2
     assert "without 'sinkhorn' there are" in capsys.readouterr().err
-    assert run(["where", " "]) == 1
+    assert run(["where", " "]) == 2
 
 
 def test_nothing_points_at_files_that_are_not_shipped(capsys: pytest.CaptureFixture[str]) -> None:

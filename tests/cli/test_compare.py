@@ -45,11 +45,11 @@ def test_unlike_protocols_are_refused_with_the_differences(zerosum, tmp_path: Pa
     a = scores_file(tmp_path / "a.jsonl", ("fid", 1.0, {"samples": 10, "ema": 0.0}))
     b = scores_file(tmp_path / "b.jsonl", ("fid", 5.0, {"samples": 20, "ema": 0.9}))
     said = zerosum("compare", a, b)
-    assert said.code == 1
+    assert said.code == 2
     assert "samples: 10 against 20" in said.err
     assert "ema: 0.0 against 0.9" in said.err
     assert "allow this with --across ema,samples" in said.err
-    assert zerosum("compare", a, b, "--across", "ema").code == 1
+    assert zerosum("compare", a, b, "--across", "ema").code == 2
     allowed = zerosum("compare", a, b, "--across", "ema,samples")
     assert allowed.code == 0
     assert "measured across ema: 0.0 and 0.9" in allowed.out
@@ -84,7 +84,7 @@ def test_mistakes_are_told(zerosum, tmp_path: Path, words: list[str], message: s
     (tmp_path / "odd.jsonl").write_text('{"name": "fid"}\n')
     paths = [str(tmp_path / word) if word.endswith((".jsonl", "none")) else word for word in words]
     said = zerosum("compare", *paths)
-    assert said.code == 1
+    assert said.code == 2
     assert message in said.err
 
 
@@ -115,7 +115,7 @@ def test_runs_without_common_scores_are_compared_by_losses(zerosum, image_run: P
     assert said.code == 0
     assert "note: there is no score that all have" in said.out
     assert "time" in said.out.splitlines()[0]
-    assert zerosum("compare", image_run, point_run, "--metrics", "fd_fashion").code == 1
+    assert zerosum("compare", image_run, point_run, "--metrics", "fd_fashion").code == 2
 
 
 def test_seeds_are_one_row_or_one_each(zerosum, point_run: Path, tmp_path: Path) -> None:

@@ -31,10 +31,10 @@ STYLE = """<style>
 .formula { margin: .7rem 0; overflow-x: auto; }
 .formula svg { display: inline-block; width: auto; max-width: none; vertical-align: middle; }
 .formula svg path, .formula svg use, .formula svg rect { fill: currentColor; stroke: none; }
-.formula small { color: var(--soft); margin-left: 1.2rem; }
+.formula small { opacity: .7; margin-left: 1.2rem; }
 .claims { list-style: none; padding-left: 0; }
-.shown::before { content: "✓ "; color: var(--s2); }
-.open::before { content: "✗ "; color: var(--s1); }
+.shown::before { content: "✓ "; color: #1d8a5f; }
+.open::before { content: "✗ "; color: #d0662a; }
 sub, sup { line-height: 0; }
 </style>"""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerosum.errors import UsageError
 from zerosum.metrics.score import Plain, Score, differences
-from zerosum.runs.contestants import Contestant, Entry, HasPath, entries, read_all
+from zerosum.runs.contestants import Contestant, Entrant, HasPath, entrants, read_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ LOSSES_NOTE = (
     "losses say little about samples, and those of unlike objectives nothing about each other. "
     "To score a run: zerosum eval RUN"
 )
-Points = list[tuple[float, float, float]]  # (real images seen, mean, deviation) of a curve
+CurvePoints = list[tuple[float, float, float]]  # (real images seen, mean, deviation) of a curve
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Comparison:
     """Runs side by side. As text it is a table; in a notebook, the table and the curves.
 
     Attributes:
-        entries: What the rows are about.
+        entrants: What the rows are about.
         names: Names of the scores that are compared, or of losses where no score is shared.
         scored: Whether the names are those of scores.
         across: Fields of the protocol that may differ.
         notes: What is to be known about the numbers.
     """
 
-    entries: tuple[Entry, ...]
+    entrants: tuple[Entrant, ...]
     names: tuple[str, ...]
     scored: bool
     across: frozenset[str]
@@ -54,21 +54,21 @@ class Comparison:
         under ``NAME_n`` the number of values. The values are those of runs with different seeds, or of a single
         contestant's samples with different seeds. What a file of scores does not tell is ``None``.
         """
-        return [self._row(entry) for entry in self.entries]
+        return [self._row(entrant) for entrant in self.entrants]
 
-    def _row(self, entry: Entry) -> dict[str, Any]:
-        record, log = entry.first.record, entry.first.log
+    def _row(self, entrant: Entrant) -> dict[str, Any]:
+        record, log = entrant.first.record, entrant.first.log
         row: dict[str, Any] = {
-            "name": entry.name,
+            "name": entrant.name,
             "recipe": record and record["recipe"],
             "data": record and record["data"]["name"],
-            "paths": [str(one.path) for one in entry.members],
-            "seeds": [one.seed for one in entry.members] if record else [],
-            "step": entry.first.last_step(self.names[0] if self.scored else None) if record else None,
-            "seconds": statistics.fmean(one.seconds for one in entry.members) if log else None,
+            "paths": [str(one.path) for one in entrant.members],
+            "seeds": [one.seed for one in entrant.members] if record else [],
+            "step": entrant.first.last_step(self.names[0] if self.scored else None) if record else None,
+            "seconds": statistics.fmean(one.seconds for one in entrant.members) if log else None,
         }
         for name in self.names:
-            values = self._values(entry, name)
+            values = self._values(entrant, name)
             row |= {
                 name: statistics.fmean(values),
                 f"{name}_std": statistics.stdev(values) if len(values) > 1 else None,
@@ -76,8 +76,8 @@ class Comparison:
             }
         return row
 
-    def _values(self, entry: Entry, name: str) -> list[float]:
-        return entry.values(name) if self.scored else [one.late_losses()[name] for one in entry.members]
+    def _values(self, entrant: Entrant, name: str) -> list[float]:
+        return entrant.values(name) if self.scored else [one.late_losses()[name] for one in entrant.members]
 
     @property
     def columns(self) -> dict[str, list[Any]]:
@@ -111,19 +111,22 @@ class Comparison:
         return f'<table>{"".join(rows)}</table>{notes}<img alt="curves" src="data:image/png;base64,{image}">'
 
     @property
-    def curves(self) -> dict[str, dict[str, Points]]:
-        """Points of each entry's curve, (real images seen, mean, deviation), by score or loss and by the entry's name.
+    def curves(self) -> dict[str, dict[str, CurvePoints]]:
+        """Points (real images seen, mean, deviation) of each curve, by score or loss and by the entrant's name.
 
-        A curve joins only what was measured under one protocol, the same for all entries; where several would do, it
-        is the one with the most points. Names of which no entry has two points are left out.
+        A curve joins only what was measured under one protocol, the same for all entrants; where several would do, it
+        is the one with the most points. Names of which no entrant has two points are left out.
         """
         every = {name: self._curves_of(name) for name in self.names}
         return {name: lines for name, lines in every.items() if any(len(points) > 1 for points in lines.values())}
 
-    def _curves_of(self, name: str) -> dict[str, Points]:
+    def _curves_of(self, name: str) -> dict[str, CurvePoints]:
         if not self.scored:
-            return {entry.name: _points(entry, [_losses(one, name) for one in entry.members]) for entry in self.entries}
-        members = [one for entry in self.entries for one in entry.members]
+            return {
+                entrant.name: _points(entrant, [_losses(one, name) for one in entrant.members])
+                for entrant in self.entrants
+            }
+        members = [one for entrant in self.entrants for one in entrant.members]
         series = [_series(one, name) for one in members]
         candidates = [pattern for pattern, _ in series[0]]
         choices = [[self._alike(pattern, kinds) for kinds in series] for pattern in candidates]
@@ -131,7 +134,9 @@ class Comparison:
         if not all(map(bool, best)):
             return {}
         steps = {id(one): found for one, found in zip(members, best, strict=True)}
-        return {entry.name: _points(entry, [steps[id(one)] for one in entry.members]) for entry in self.entries}
+        return {
+            entrant.name: _points(entrant, [steps[id(one)] for one in entrant.members]) for entrant in self.entrants
+        }
 
     def _alike(self, pattern: Score, kinds: list[tuple[Score, dict[int, float]]]) -> dict[int, float]:
         """The longest of a contestant's series that was measured as a pattern was, but for the fields in ``across``."""
@@ -141,7 +146,7 @@ class Comparison:
     def figure(self) -> Figure:
         """Curves of each score or loss over the real images seen, with a band of one deviation where there are seeds.
 
-        Where no entry has two points, the last values are drawn instead.
+        Where no entrant has two points, the last values are drawn instead.
         """
         from zerosum.runs.comparison_drawing import draw_curves, draw_values
 
@@ -177,8 +182,8 @@ def compare(
         notes = [f"measured across {field}: {ours} and {theirs}" for field, (ours, theirs) in unlike.items()]
     else:
         names, notes = _shared_losses(contestants)
-        return Comparison(tuple(entries(contestants, (), each=each)), tuple(names), False, allowed, tuple(notes))
-    return Comparison(tuple(entries(contestants, names, each=each)), tuple(names), True, allowed, tuple(notes))
+        return Comparison(tuple(entrants(contestants, (), each=each)), tuple(names), False, allowed, tuple(notes))
+    return Comparison(tuple(entrants(contestants, names, each=each)), tuple(names), True, allowed, tuple(notes))
 
 
 def shared_names(contestants: Sequence[Contestant], wanted: Sequence[str] = ()) -> list[str]:
@@ -272,10 +277,10 @@ def _losses(one: Contestant, name: str) -> dict[int, float]:
     return {int(row["step"]): row["losses"][name] for row in one.log if name in row.get("losses", {})}
 
 
-def _points(entry: Entry, series: Sequence[dict[int, float]]) -> Points:
+def _points(entrant: Entrant, series: Sequence[dict[int, float]]) -> CurvePoints:
     """Mean and deviation at the steps that all members have."""
     steps = sorted(set.intersection(*map(set, series)))
-    images = entry.first.images
+    images = entrant.first.images
     points = []
     for step in steps:
         values = [found[step] for found in series]

@@ -13,16 +13,16 @@ DISTANCES = ("fid", "fd_")  # beginnings of names of scores that fall by orders 
 
 
 def draw_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]) -> Figure:
-    """A panel for each score, a line for each entry, and a band of one deviation where it has several runs.
+    """A panel for each score, a line for each entrant, and a band of one deviation where it has several runs.
 
     Args:
-        curves: Points (real images seen, mean, deviation) by score and entry.
+        curves: Points (real images seen, mean, deviation) by score and entrant.
     """
     figure, panels = _panels(len(curves))
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
-        for entry, points in lines.items():
+        for entrant, points in lines.items():
             x, mean, deviation = zip(*points, strict=True) if points else ((), (), ())
-            (line,) = axes.plot(x, mean, marker="o" if len(x) < 50 else None, markersize=3, label=entry)
+            (line,) = axes.plot(x, mean, marker="o" if len(x) < 50 else None, markersize=3, label=entrant)
             if any(deviation):
                 low = [m - d for m, d in zip(mean, deviation, strict=True)]
                 high = [m + d for m, d in zip(mean, deviation, strict=True)]

@@ -143,7 +143,7 @@ def read_all(sources: Sequence[str | PathLike[str] | HasPath]) -> list[Contestan
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entrant:
     """What one row of a comparison is about: a contestant, or runs that differ only in their seed.
 
     Attributes:
@@ -166,7 +166,7 @@ class Entry:
         return [statistics.fmean(score.value for score in one.last(name)) for one in self.members]
 
 
-def entries(contestants: Sequence[Contestant], names: Sequence[str], *, each: bool = False) -> list[Entry]:
+def entrants(contestants: Sequence[Contestant], names: Sequence[str], *, each: bool = False) -> list[Entrant]:
     """Put runs together that differ only in their seed, were trained as long, and were scored alike.
 
     Args:
@@ -189,9 +189,9 @@ def entries(contestants: Sequence[Contestant], names: Sequence[str], *, each: bo
     found = []
     for group in groups:
         if group in together:
-            found.append(Entry(f"{next(labels)} ({len(group)} seeds)", tuple(group)))
+            found.append(Entrant(f"{next(labels)} ({len(group)} seeds)", tuple(group)))
         else:
-            found += [Entry(one.name, (one,)) for one in group]
+            found += [Entrant(one.name, (one,)) for one in group]
     return found
 
 

@@ -206,10 +206,18 @@ class Records:
             return [Score.from_json(json.dumps(score)) for score in known]
         seed = self.setup.settings.seed + 1
         sampler = sampler_at(self.setup, now.state, now.step).with_seed(seed)
+        reasons: dict[str, str] = {}
         try:
-            scores = scoring.score_in_training(sampler, self.setup, now.step, seed)
+            scores = scoring.score_in_training(
+                sampler, self.setup, now.step, seed, lambda measure, error: reasons.update({measure.name: str(error)})
+            )
         except UsageError as error:
             raise UsageError(f"step {now.step:,} was saved, but {error}") from error
+        if reasons and not scores:
+            name, reason = next(iter(reasons.items()))
+            raise UsageError(f"step {now.step:,} was saved, but these samples cannot be scored: {name}: {reason}")
+        for name, reason in reasons.items():
+            self.display.say(f"step {now.step:,}: not scored by {name}: {reason}")
         Rows(self.folder.scores).append(*(scoring.row_of(score, now.step, now.seconds) for score in scores))
         for score in scores:
             if self.journal is not None:

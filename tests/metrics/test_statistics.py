@@ -192,7 +192,7 @@ def test_two_ranks_have_the_statistics_of_one(
         assert found[f"{name}/n"].item() == expected.n
         torch.testing.assert_close(found[f"{name}/mean"], expected.mean, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(found[f"{name}/scatter"], expected.scatter, rtol=1e-9, atol=1e-9)
-    assert all(torch.equal(value, merged[1][key]) for key, value in merged[0].items())
+    assert all(torch.equal(value, merged[1][key]) for key, value in merged[0].items() if not key.endswith("/alone"))
 
 
 def test_two_ranks_have_the_inception_score_of_one(
@@ -206,3 +206,17 @@ def test_two_ranks_have_the_inception_score_of_one(
 def test_alone_statistics_come_back_as_they_are() -> None:
     statistics = FeatureStatistics.of(torch.eye(3))
     assert merge_ranks(statistics) is statistics
+
+
+@pytest.mark.filterwarnings("ignore:Fréchet distance from")
+@pytest.mark.parametrize("name", ["fid", "pr", "intra-fid", "swd", "kid"])
+def test_two_ranks_have_the_scores_of_one(
+    name: str, two_ranks: ModuleType, merged: list[dict[str, torch.Tensor]]
+) -> None:
+    """Also where one of them has no images at all."""
+    expected = [score.value for score in two_ranks.metric_of(name, [0, 1]).scores().values()]
+    assert merged[0][name].tolist() == merged[1][name].tolist() == pytest.approx(expected, rel=1e-6)
+    if f"{name}/alone" in merged[0]:
+        alone = [score.value for score in two_ranks.metric_of(name, [0]).scores().values()]
+        assert merged[0][f"{name}/alone"].tolist() == pytest.approx(alone, rel=1e-6)
+        assert merged[1][f"{name}/alone"].tolist() != pytest.approx(alone, rel=1e-3)

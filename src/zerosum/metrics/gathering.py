@@ -18,8 +18,6 @@ from zerosum.metrics.sides import BATCH, Observed, Side
 PIECE_BYTES = 2**26  # of pixels that are held back until there are enough for the extractor
 DIGEST = 32  # bytes of a SHA-256
 
-Kind = Literal["real", "generated"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gathered:
@@ -102,7 +100,9 @@ class Gathered:
         vectors, logits = (None if kept is None else kept.to(device) for kept in (self.vectors, self.logits))
         return replace(self, vectors=vectors, logits=logits)
 
-    def side(self, name: str, kind: Kind, classes: tuple[str, ...], extractor: Extractor | None) -> Side:
+    def side(
+        self, name: str, kind: Literal["real", "generated"], classes: tuple[str, ...], extractor: Extractor | None
+    ) -> Side:
         """The side of a comparison that a measure reads.
 
         Args:

@@ -208,9 +208,10 @@ class Metric:
                 raise UsageError(
                     f"{self._measure.name!r} has no {name} yet: call update(images, {how})", argument="images"
                 )
+        extractor = self._look_through(_shape(known))  # a rank without images has none yet
         classes = self._classes or _count_classes(known.values())
         sides = {
-            name: one.side(name, "generated" if name == FAKE else "real", classes, self._extractor)
+            name: one.side(name, "generated" if name == FAKE else "real", classes, extractor)
             for name, one in known.items()
             if one.count
         }

@@ -17,6 +17,8 @@ from zerosum.metrics.registry import defaults_for, parse_names
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Score
 from zerosum.metrics.scores import Scores
+from zerosum.progress import counted
+from zerosum.progress import progress as bar
 from zerosum.runs import scoring
 from zerosum.runs.targets import Note, Question, open_target
 
@@ -134,58 +136,40 @@ class Evaluation:
             raise PartlyScored(f"these samples cannot be scored by {'; by '.join(listed)}", Scores(scores))
 
 
+# fmt: off
 def evaluate(
-    target: str | PathLike[str] | Run | Any,
-    *,
-    against: Any = None,
-    metrics: str | Iterable[str] | None = None,
-    features: AnyFeatures = "auto",
-    count: int | None = None,
-    seed: int | None = None,
-    held_out: Any = None,
-    labels: Any = None,
-    size: int | None = None,
-    truncation: float | None = None,
-    standing: int = 0,
-    best: bool = False,
-    step: int | None = None,
-    memory_mib: float = 512.0,
-    device: str = "auto",
-    progress: bool = False,
+    target: str | PathLike[str] | Run | Any, *, against: Any = None, metrics: str | Iterable[str] | None = None,
+    features: AnyFeatures = "auto", count: int | None = None, seed: int | None = None, held_out: Any = None,
+    labels: Any = None, size: int | None = None, truncation: float | None = None, standing: int = 0, best: bool = False,
+    step: int | None = None, memory_mib: float = 512.0, device: str = "auto", progress: bool = False,
 ) -> Scores:
+    # fmt: on
     """Score a run, or images from any program: ``evaluate("fakes/", against="photos/", metrics="fid,pr")``.
 
     Scores of a run are added, with their protocols, to its ``scores.jsonl`` and its report.
 
     Args:
-        target: A run (its folder, or a :class:`Run`); or images: the path of a folder, .zip or .npz, a source, an
-            array, a tensor or a data set, as :func:`zerosum.data.load` takes them.
+        target: A run (its folder, or a :class:`Run`), or images, as :func:`zerosum.data.load` takes them: the path of a
+            folder, .zip or .npz, a source, an array, a tensor or a data set.
         against: Real samples, as ``load`` takes them. ``None``: the run's own.
-        metrics: Names of measures, separated by commas, or a list of them. ``None``: those that a training ends with
-            for a run; for images fid, or what needs no download where Inception's weights are not on this machine.
-        features: Network that extracts features: a name (inception, inception-clean, vgg16, shipped, random), the path
-            of an ONNX file, or a function or module from float32 images (B, C, H, W) in [-1, 1] to vectors (B, D).
-            ``"auto"``: shipped for grey images of 32x32, otherwise inception.
-        count: Number of samples. ``None``: as many as there are real images, at most 50,000, and all images of a set;
-            for what a training ends with, half of the real images, or 2,500 points.
-        seed: Seed of the samples, and of subsets and permutations. ``None``: one more than the run's own, as at the end
-            of training; 0 for images.
-        held_out: Real images that were not trained on, as ``load`` takes them, for copying, cas and polygons. The test
-            split of a source that has one is used.
+        metrics: Names of measures. ``None``: what a training ends with for a run; fid for images, or what needs no
+            download where Inception's weights are not on this machine.
+        features: Network that extracts features, as :class:`zerosum.metrics.Metric` takes it. ``"auto"``: shipped for
+            grey images of 32x32, otherwise inception.
+        count: Number of samples. ``None``: all images of a set; as many of a run as there are real images, at most
+            50,000, or half of that or 2,500 points for what a training ends with.
+        seed: Seed of samples, subsets and permutations. ``None``: one more than the run's own; 0 for images.
+        held_out: Real images that were not trained on, as ``load`` takes them; of a source its test split.
         labels: Classes of images that are given as an array or tensor.
         size: Side to which images of folders and zip files are brought, in pixels. ``None``: that of ``against`` where
             it has one, otherwise that of the images to score.
-        truncation: Largest size of a latent's component: larger ones are drawn again. ``None``: latents as in training.
-        standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh. 0: the
-            statistics of training.
+        truncation: Largest size of a latent's component. ``None``: latents as in training.
+        standing: Batches of 250 samples from which batch-norm statistics are taken. 0: the statistics of training.
         best: Whether to score the checkpoint with the best score instead of the newest one.
         step: Iterations after which the wanted checkpoint was saved. ``None``: the newest, or the best.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
         progress: Whether to show progress bars on stderr.
-
-    Returns:
-        The scores by name.
 
     Raises:
         UsageError: Something that was asked for does not exist or does not apply; nothing was computed then.
@@ -193,25 +177,8 @@ def evaluate(
         DataError: Images cannot be loaded.
         CheckpointError: The run has no readable checkpoint.
     """
-    from zerosum.progress import counted
-    from zerosum.progress import progress as bar
-
-    question = Question(
-        target=target,
-        against=against,
-        metrics=None if metrics is None else parse_names(metrics),
-        features=features,
-        count=count,
-        held_out=held_out,
-        labels=labels,
-        size=size,
-        truncation=truncation,
-        standing=standing,
-        best=best,
-        step=step,
-        memory_mib=memory_mib,
-        device=device,
-    )
+    asked = {name: value for name, value in locals().items() if name not in ("metrics", "seed", "progress")}
+    question = Question(metrics=None if metrics is None else parse_names(metrics), **asked)
     scores: list[Score] = []
     with bar(None, "scoring", progress) as advance:
         evaluation = Evaluation(question, show=counted(advance), progress=progress)

@@ -81,6 +81,7 @@ def run(argv: list[str]) -> int:
         return _run_all(tyro.cli(All, args=rest, prog="zerosum lab all"))
     experiment = _find(name)
     options, arguments = _parse(experiment, rest)
+    experiment.check(arguments)
     return _carry_out([(experiment, arguments)], options)
 
 

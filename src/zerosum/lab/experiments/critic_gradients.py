@@ -32,7 +32,7 @@ from zerosum.lab.training import seed_weights, train_critic
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory.arrays import Array
 
 FORMULAS = (  # mathtext, and what it is

@@ -38,7 +38,7 @@ from zerosum.networks.common import Wrap, keep
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import hinge, non_saturating, wasserstein
 from zerosum.penalties.gradient import dragan, wgan_gp
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 
 FORMULAS = (  # mathtext, and what it is
     (

@@ -35,7 +35,7 @@ from zerosum.lab.training import seed_weights, train_critic
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory.arrays import Array
 from zerosum.theory.divergences import jensen_shannon, kl
 from zerosum.theory.transport import euclidean, optimal_plan

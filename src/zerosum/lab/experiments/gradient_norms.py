@@ -34,7 +34,7 @@ from zerosum.lab.training import seed_weights, train_critic
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.system import Batch
+from zerosum.systems import Batch
 
 FORMULAS = (  # mathtext, and what it is
     (

@@ -29,7 +29,7 @@ from zerosum.lab.drawing import line, panels
 from zerosum.lab.training import seed_weights, train_critic
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory.arrays import Array
 from zerosum.theory.divergences import discretise_log, jensen_shannon
 

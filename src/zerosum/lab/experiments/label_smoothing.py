@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from zerosum.lab.base import Findings, Lab
 from zerosum.lab.drawing import line, panels
 from zerosum.lab.experiments.optimal_discriminator import GRID, Mixture, train_discriminator
-from zerosum.objectives.smoothed import smoothed
+from zerosum.objectives.smoothed_loss import smoothed
 from zerosum.theory.arrays import Array
 from zerosum.theory.discriminator import optimal_discriminator
 from zerosum.theory.divergences import discretise

@@ -39,7 +39,7 @@ from zerosum.lab.drawing import line, panels
 from zerosum.lab.training import seed_weights
 from zerosum.networks.mlp import Generator
 from zerosum.objectives.hinge_loss import hinge
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory import lipschitz
 
 FORMULAS = (  # mathtext, and what it is

@@ -34,7 +34,7 @@ from zerosum.lab.training import play, prepare, samples, seed_weights, train_cri
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax, wasserstein
 from zerosum.penalties.gradient import wgan_gp
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory.transport import optimal_plan
 
 FORMULAS = (  # mathtext, and what it is

@@ -38,7 +38,7 @@ from zerosum.lab.drawing import COLOURS, line, panels
 from zerosum.lab.training import seed_weights
 from zerosum.networks.mlp import Critic, Generator
 from zerosum.objectives.minimax_loss import critic_loss, minimax_loss, non_saturating_loss
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory import matrix_games
 
 FORMULAS = (  # mathtext, and what it is
@@ -46,6 +46,7 @@ FORMULAS = (  # mathtext, and what it is
     (r"\mathrm{gap} = \max_{D'} V(G, D') - \min_{G'} V(G', D) \geq 0", "what the players would gain by moving alone"),
 )
 QUICK = {"steps": 600, "alone": 300, "looks": 4}
+LEAST = {"looks": 2}
 LOG4 = float(np.log(4))
 BATCH = 128
 JUDGED_ON = 8192  # samples for each of choosing and judging

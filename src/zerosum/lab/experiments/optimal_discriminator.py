@@ -32,7 +32,7 @@ from zerosum.lab.training import seed_weights
 from zerosum.networks.mlp import Critic
 from zerosum.objectives import minimax
 from zerosum.objectives.objective import Objective
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 from zerosum.theory.arrays import Array
 from zerosum.theory.discriminator import best_value, optimal_discriminator, value
 from zerosum.theory.divergences import discretise, jensen_shannon

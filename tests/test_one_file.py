@@ -22,7 +22,7 @@ def recipe(data, *, lr: float = 1e-3, steps: int = 7):
     from zerosum.latent.priors import normal
     from zerosum.networks.pairs import points_pair
     from zerosum.objectives import hinge
-    from zerosum.system import two_player
+    from zerosum.systems import two_player
 
     def d_loss(n, b, m):
         return {"adv": hinge.d(n.D(b.x), n.D(n.G(b.z)))}

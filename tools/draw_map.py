@@ -30,7 +30,7 @@ ROOMS = {
     "data": "sources to batches",
     "metrics": "samples to scores",
     "theory": "exact objects",
-    "system": "what a recipe returns",
+    "systems": "what a recipe returns",
     "lists": "registry, catalogue, equations: what there is, read from pages",
     "parts": "parts by name, for `custom`",
     "recipes": "one page for each GAN",

@@ -34,7 +34,7 @@ from zerosum.metrics.features.shipped import load_classifier
 from zerosum.metrics.images import eight_bit
 from zerosum.runs.pictures import sheet
 from zerosum.runs.sampler import Sampler
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 NOISE, CODES = 62, 10
 SHOWN, JUDGED, REAL = 12, 2_000, 1_500

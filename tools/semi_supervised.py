@@ -29,7 +29,7 @@ from zerosum.data import load
 from zerosum.data.images import Images
 from zerosum.objectives import semi_supervised
 from zerosum.recipes import semi_gan
-from zerosum.system import Batch, Recipe
+from zerosum.systems import Batch, Recipe
 
 LABELLED = 100
 ARGUMENTS: dict[str, Any] = {"g_width": 16, "d_width": 16, "latent": 50, "lr": 3e-3, "batch_size": 50}

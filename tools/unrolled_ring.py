@@ -28,7 +28,7 @@ from zerosum.data import load
 from zerosum.data.points import Points
 from zerosum.metrics.measures.modes import IDEAL_QUALITY, measure_modes
 from zerosum.networks import mlp
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SCRATCH, RESULT, PICTURE = Path("runs/unrolled"), Path("results/unrolled.md"), Path("results/images/unrolled.png")
 UNROLL, SEEDS, STEPS, EVERY, SHOWN = (0, 1, 5, 10), (0, 1), 4000, 250, 500

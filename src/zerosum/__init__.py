@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zerosum.runs.evaluation import evaluate
     from zerosum.runs.run import Run
     from zerosum.runs.settings import Settings
-    from zerosum.system import Batch, Phase, Recipe, batch, labelled_shape, system, two_player
+    from zerosum.systems import Batch, Phase, Recipe, batch, labelled_shape, system, two_player
 
 # Name -> module that it is loaded from on first use: importing zerosum must not cost more than importing torch, nor
 # `zerosum --help` wait for torch.
@@ -39,7 +39,7 @@ _HOMES = {
     "runs.settings": ("Settings",),
     "own": ("recipe",),
     "registry": ("recipe_names",),
-    "system": ("Batch", "Phase", "Recipe", "batch", "labelled_shape", "system", "two_player"),
+    "systems": ("Batch", "Phase", "Recipe", "batch", "labelled_shape", "system", "two_player"),
     "core.game": ("Game", "Memory", "Nets", "Player", "Terms"),
     "core.ema": ("Average", "warmed_up"),
     "core.optim": ("Optimizer", "adam", "adamw", "cosine", "linear_decay", "rmsprop", "sgd"),

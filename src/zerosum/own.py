@@ -22,7 +22,7 @@ from zerosum.errors import UsageError, nearest
 from zerosum.pages import Origin, Page
 
 if TYPE_CHECKING:
-    from zerosum.system import Recipe
+    from zerosum.systems import Recipe
 
 GROUP = "zerosum.recipes"  # the entry points by which packages register recipes
 UNDESCRIBED = "A recipe of one's own."
@@ -30,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _loaded: dict[tuple[str, str], ModuleType] = {}  # (path, text) -> what was imported from it
 _texts: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # the text that a module was imported from
+_siblings: dict[Path, set[ModuleType]] = {}  # what recipes' files imported from their own folder
 _session: dict[str, Callable[..., Any]] = {}  # text of a function of this session -> the function
 _importing: list[Path] = []  # files of recipes that are being imported
 
@@ -114,10 +115,7 @@ def from_function(function: Callable[..., Recipe]) -> Page:
 def from_value(value: Recipe) -> Page:
     """A finished ``Recipe``, which has no arguments."""
 
-    def recipe(data: Any) -> Recipe:
-        return value
-
-    return Page("recipe", recipe, UNDESCRIBED, origin=lambda: Origin("value", "", ""))
+    return Page("recipe", lambda data: value, UNDESCRIBED, origin=lambda: Origin("value", "", ""))
 
 
 def from_session(text: str) -> Callable[..., Any] | None:
@@ -240,12 +238,10 @@ def _line(error: BaseException, path: Path) -> str:
 def _first_on_path(folder: Path) -> Iterator[None]:
     """Let imports find what lies in a folder, as those of a script do, even where another folder had a namesake."""
     names = {entry.stem for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir()}
-    namesakes = {
-        name: sys.modules[name] for name in names if name in sys.modules and _elsewhere(sys.modules[name], folder)
-    }
-    for top in namesakes:
-        for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
-            namesakes[name] = sys.modules.pop(name)
+    others = {name for name in names if name in sys.modules and _elsewhere(sys.modules[name], folder)}
+    namesakes = {name: module for name, module in sys.modules.items() if name.split(".")[0] in others}
+    for name in namesakes:
+        del sys.modules[name]
     sys.path.insert(0, str(folder))
     written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -257,6 +253,7 @@ def _first_on_path(folder: Path) -> Iterator[None]:
             sys.path.append(str(folder))  # for what functions import when they are called
         for module in _modules_in(folder).values():
             _texts.setdefault(module, _read(Path(str(module.__file__))))
+            _siblings.setdefault(folder, set()).add(module)
         sys.modules.update(namesakes)
 
 
@@ -270,7 +267,7 @@ def _elsewhere(module: ModuleType, folder: Path) -> bool:
 def _modules_in(folder: Path) -> dict[str, ModuleType]:
     """The imported modules that lie in a folder, by their paths in it; installed packages are left out."""
     found = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in [*((m.__name__, m) for m in _siblings.get(folder, ())), *sys.modules.items()]:
         file = getattr(module, "__file__", None)
         if not file or not os.path.isabs(file) or name == "__main__" or name.split(".")[0] == "zerosum":
             continue  # torch has modules that state a file which does not exist
@@ -313,7 +310,7 @@ def _checked(found: Any, where: str) -> Callable[..., Any]:
 def _origin_of_file(path: Path, module: ModuleType, function: str) -> Origin:
     folder = path.parent
     beside = {
-        name: _texts.setdefault(other, _read(folder / name))
+        name: _texts[other] if other in _texts else _texts.setdefault(other, _read(folder / name))
         for name, other in sorted(_modules_in(folder).items())
         if name != path.name
     }

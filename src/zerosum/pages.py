@@ -13,7 +13,7 @@ from zerosum.arguments import RENAMED, texts_of
 from zerosum.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from zerosum.system import Recipe
+    from zerosum.systems import Recipe
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from zerosum.errors import UsageError, nearest
 from zerosum.pages import Page
 
 if TYPE_CHECKING:
-    from zerosum.system import Recipe
+    from zerosum.systems import Recipe
 
 RECIPES = Modules("zerosum.recipes", "recipe", "recipe")
 

@@ -369,3 +369,33 @@ def test_what_cannot_be_done_here_is_left_out_with_a_line(
     assert "left out: this needs what is not here: pip install it" in said.err
     assert "Traceback" not in said.err
     assert "[2/2] transport" in said.out, "each once"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["bilinear", "--steps", "0"], "--steps 0: must be at least 2"),
+        (["bilinear", "--steps", "1"], "--steps 1: must be at least 2"),
+        (["bilinear", "--lr", "0"], "--lr 0.0: must be above 0"),
+        (["bilinear", "--lr", "nan"], "--lr nan: must be 0 or more, and finite"),
+        (["bilinear", "--strength", "-1"], "--strength -1.0: must be 0 or more, and finite"),
+        (["mode-collapse", "--shots", "0"], "--shots 0: must be at least 1"),
+        (["nash", "--looks", "1"], "--looks 1: must be at least 2"),
+        (["random-architectures", "--depths", "-4"], "--depths -4: must be at least 0"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["lab", *words, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"zerosum: {message}\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", lab.titles())
+def test_defaults_and_quick_sizes_are_accepted(name: str) -> None:
+    experiment = lab.find(name)
+    defaults = {key: one.default for key, one in experiment.arguments.items()}
+    experiment.check(defaults)
+    experiment.check(defaults | experiment.quick)
+    assert set(experiment.least) <= set(defaults)

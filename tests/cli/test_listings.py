@@ -106,7 +106,7 @@ def test_data_that_cannot_be_shown_is_explained(zerosum, words: list[object], co
 def test_the_doctor_says_what_there_is(zerosum, monkeypatch: pytest.MonkeyPatch) -> None:
     there = importlib.util.find_spec
     monkeypatch.setattr(doctor, "SECONDS", 0.0)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "nashpy" else there(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "sklearn" else there(name))
     said = zerosum("doctor")
     assert said.code == 0
     for part in (
@@ -119,7 +119,7 @@ def test_the_doctor_says_what_there_is(zerosum, monkeypatch: pytest.MonkeyPatch)
         "GiB free",
     ):
         assert part in said.out
-    assert "no   nashpy (equilibria of matrix games): pip install 'zerosum[theory]'" in said.out
+    assert "no   sklearn (the data `digits` and `stacked-digits`): pip install 'zerosum[data]'" in said.out
     assert "no   mnist: downloaded to" in said.out
 
 

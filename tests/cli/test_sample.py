@@ -115,7 +115,7 @@ def test_nothing_half_written_is_left(zerosum, image_run: Path, monkeypatch: pyt
 
     monkeypatch.setattr("zerosum.runs.pictures.sheet", full)
     said = zerosum("sample", image_run, "--out", "x.png")
-    assert said.code == 2
+    assert said.code == 1
     assert "No space left" in said.err
     assert list(Path().iterdir()) == []
 

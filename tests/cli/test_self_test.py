@@ -130,14 +130,14 @@ def test_without_a_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch, ca
 
 def test_only_what_is_installed_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     there = importlib.util.find_spec
-    assert "nashpy" in {check.name for check in self_test._extras()}
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "nashpy" else there(name))
-    assert "nashpy" not in {check.name for check in self_test._extras()}
+    assert "sklearn" in {check.name for check in self_test._extras()}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "sklearn" else there(name))
+    assert "sklearn" not in {check.name for check in self_test._extras()}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [check.name for check in self_test._devices()] == ["cuda:0", "cuda:1"]
 
 
-@pytest.mark.parametrize("package", ["nashpy", "sklearn", "onnxruntime"])
+@pytest.mark.parametrize("package", ["sklearn", "onnxruntime"])
 def test_extras_work(package: str, tmp_path: Path) -> None:
     check = next(check for check in self_test._extras() if check.name == package)
     assert check.act(tmp_path)

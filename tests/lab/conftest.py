@@ -12,7 +12,7 @@ from zerosum.data.images import Images
 from zerosum.data.points import Points
 from zerosum.lab import convolutional
 from zerosum.networks.layers import BatchNorm, LayerNorm
-from zerosum.system import Batch, batch
+from zerosum.systems import Batch, batch
 
 
 @pytest.fixture

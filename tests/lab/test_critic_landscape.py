@@ -11,7 +11,7 @@ from zerosum.data.points import Points
 from zerosum.lab.base import Lab
 from zerosum.lab.experiments import critic_landscape as lab
 from zerosum.lab.experiments import gradient_norms
-from zerosum.system import Batch
+from zerosum.systems import Batch
 
 
 def test_the_log_ratio_is_that_of_scipy(ring: Points) -> None:
@@ -66,7 +66,7 @@ def test_a_critic_descends_the_loss_of_its_way(ring: Points) -> None:
     def to_seven(n: Nets, b: Batch, m: Memory) -> Terms:
         return {"square": (n.D(b.x) - 7).square().mean()}
 
-    way = lab.Training(to_seven)
+    way = lab.CriticTraining(to_seven)
     critic = lab.train_against_noise(way, ring, noise=0.5, width=16, steps=600, lab=Lab(), label="")
     with torch.no_grad():
         assert critic.D(ring.batch(0, 64, seed=9)[0]).numpy() == pytest.approx(7, abs=0.5)

@@ -20,7 +20,7 @@ from zerosum.lab.bottleneck import Bottleneck, ResidualCritic, ResidualGenerator
 from zerosum.lab.experiments import architectures as lab
 from zerosum.metrics.measures.halves import split
 from zerosum.networks.layers import BatchNorm, DownConv, LayerNorm, halve
-from zerosum.system import Batch
+from zerosum.systems import Batch
 
 SIZES = lab.Sizes(width=2, mlp_units=6, resnet_depth=14)
 TINY: dict[str, Any] = {"steps": 1, "width": 2, "batch": 4, "samples": 100, "mlp_units": 6, "resnet_depth": 11}

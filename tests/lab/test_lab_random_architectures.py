@@ -22,7 +22,7 @@ from zerosum.lab import convolutional, results
 from zerosum.lab.base import Lab
 from zerosum.lab.experiments import random_architectures as lab
 from zerosum.networks.layers import BatchNorm, LayerNorm
-from zerosum.system import Batch
+from zerosum.systems import Batch
 
 TINY: dict[str, Any] = {"count": 2, "steps": 1, "batch": 4, "samples": 8, "depths": (4,), "widths": (2, 3)}
 

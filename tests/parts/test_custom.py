@@ -25,7 +25,7 @@ from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
 from zerosum.penalties import gradient
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 16, "latent": 4, "batch_size": 4, "steps": 4}
 

@@ -9,7 +9,7 @@ from recipe_data import load
 
 from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, start
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 20, "steps": 4}
 

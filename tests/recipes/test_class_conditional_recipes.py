@@ -20,7 +20,7 @@ from zerosum.core.train import train
 from zerosum.data.base import Data
 from zerosum.data.images import Images
 from zerosum.networks import resnet
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 WIDTHS = {"g_width": 8, "d_width": 8}
 SMALL: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ from zerosum import registry
 from zerosum.core.game import Game, Said, State, gradient, play, start
 from zerosum.core.train import train
 from zerosum.recipes.began import halving
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 6, "batch_size": 6, "steps": 4}
 NAMES = ("ebgan", "ebgan-pt", "began")

@@ -12,7 +12,7 @@ from zerosum.core.dynamics import alternating, simultaneous
 from zerosum.core.game import Nets, State, start
 from zerosum.objectives import minimax, non_saturating
 from zerosum.objectives.f_divergence import DIVERGENCES
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 8, "latent": 4, "batch_size": 6, "steps": 4}
 ALL = [*({"divergence": name} for name in DIVERGENCES), {"divergence": "alpha", "alpha": 0.5},

@@ -14,7 +14,7 @@ from zerosum.core.game import Game, Nets, play, start
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.minibatch import MinibatchDiscrimination
 from zerosum.networks.layers.virtual_batch_norm import VirtualBatchNorm
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "kernel": 4, "latent": 8, "batch_size": 6, "steps": 4}
 

@@ -14,7 +14,7 @@ from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, start
 from zerosum.core.random import generator
 from zerosum.core.train import train
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "noise": 6, "batch_size": 12, "steps": 4}
 

@@ -9,7 +9,7 @@ from recipe_data import load
 
 from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, play, start
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 8, "batch_size": 10, "steps": 4}
 # Rows and columns that are hidden, of 32.

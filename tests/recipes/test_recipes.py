@@ -15,7 +15,7 @@ from zerosum.arguments import texts_of
 from zerosum.core.dynamics import alternating
 from zerosum.core.game import Game, State, play, start
 from zerosum.errors import UsageError
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 8, "g_width": 8, "d_width": 8, "kernel": 4, "batch_size": 8, "steps": 4, "unroll": 1}
 SOURCES = ("fashion-mini", "ring")

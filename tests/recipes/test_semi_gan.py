@@ -18,7 +18,7 @@ from zerosum.data.images import Images
 from zerosum.data.labelled import balanced, labelled_subset
 from zerosum.networks.common import parameter_count
 from zerosum.networks.semi_supervised import Classifier
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {
     "labelled": 20, "g_width": 4, "d_width": 4, "kernel": 4, "latent": 8, "batch_size": 10, "steps": 4,

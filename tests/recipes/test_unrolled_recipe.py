@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zerosum import registry
 from zerosum.core.game import Game, State, gradient, play, start
 from zerosum.core.optim import Optimizer, adam, sgd
-from zerosum.system import Recipe, batch
+from zerosum.systems import Recipe, batch
 
 Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # (weights, gradients) -> weights
 

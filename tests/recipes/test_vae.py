@@ -16,7 +16,7 @@ from zerosum.core.train import train
 from zerosum.data.base import Data
 from zerosum.networks.autoencoder import GaussianDecoder
 from zerosum.recipes.vae import divergence
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "latent": 3, "batch_size": 8, "steps": 4}
 

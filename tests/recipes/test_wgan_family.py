@@ -13,7 +13,7 @@ from zerosum import registry
 from zerosum.core.game import Game, Nets, State, play, start
 from zerosum.core.train import train
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 
 def setting(name: str, **arguments: Any) -> tuple[Recipe, Game, State, Any]:

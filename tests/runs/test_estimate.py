@@ -28,6 +28,7 @@ from zerosum.runs.estimate import (
     size,
     span,
     state_bytes,
+    work_of,
 )
 from zerosum.runs.setup import Setup, build
 
@@ -277,3 +278,11 @@ def test_peak_memory_is_known_where_status_files_are_not(monkeypatch: pytest.Mon
     assert known == pytest.approx(peak_memory_mib(cpu), rel=0.5)
     assert math.isfinite(known)
     assert known > 50
+
+
+def test_the_table_of_work_says_what_the_setup_says() -> None:
+    for recipe, more in (("gan", {}), ("wgan", {"schedule": "official"})):
+        setup = build(recipe, {"width": 4, "batch_size": 3, "steps": 60, **more}, zerosum.Settings(data="ring"))
+        work = work_of(setup)
+        assert [work(step) for step in range(61)] == [setup.images(step) for step in range(61)]
+    assert work(30) - work(29) < work(2) - work(1), "WGAN's first iterations are longer"

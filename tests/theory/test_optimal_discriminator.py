@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from zerosum.objectives import hinge, least_squares, minimax, non_saturating, wasserstein
 from zerosum.objectives.f_divergence import DIVERGENCES, alpha_divergence, f_gan, weighted_jensen_shannon
 from zerosum.objectives.objective import Objective
-from zerosum.objectives.smoothed import smoothed
+from zerosum.objectives.smoothed_loss import smoothed
 from zerosum.theory import discriminator as ds
 from zerosum.theory.arrays import Array
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
+from zerosum.data import is_given
 from zerosum.errors import UsageError, nearest
 from zerosum.files import atomic, printable
 
@@ -279,8 +280,10 @@ def plane(opened: OpenedRun, path: Path, title: str, note: str) -> AbstractConte
     return pictures.plane(real_points(opened), path, f"{title}\n{note}")
 
 
-def real_points(opened: OpenedRun) -> Tensor:
-    """Real points to draw in the background, (n, 2)."""
+def real_points(opened: OpenedRun) -> Tensor | None:
+    """Real points to draw in the background, (n, 2); ``None`` where they were given in Python and are gone."""
+    if is_given(opened.setup.data):
+        return None
     real, _ = opened.setup.data.batch(0, SHOWN_REAL, seed=opened.setup.settings.seed + 1)
     return real
 

@@ -32,7 +32,7 @@ from zerosum.objectives.objective import Objective
 from zerosum.own import from_value
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.runs.setup import Setup
-from zerosum.system import Batch, system
+from zerosum.systems import Batch, system
 
 LATENT = 128  # dimension of z ~ N(0, I)
 BOTTOM = 4  # side of the smallest feature map, in pixels

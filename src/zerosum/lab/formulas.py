@@ -119,14 +119,15 @@ def formula(tex: str, what: str = "") -> str:
 def _svg(tex: str) -> str:
     """The formula as an SVG element, the same bytes each time."""
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     drawing = io.BytesIO()
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": tex, "mathtext.fontset": "stix"}):
         figure = Figure()
         figure.text(0, 0, f"${tex}$", fontsize=SIZE)
-        figure.savefig(
-            drawing, format="svg", bbox_inches="tight", pad_inches=0.02, transparent=True, metadata={"Date": None}
+        FigureCanvasSVG(figure).print_figure(
+            drawing, format="svg", facecolor="none", bbox_inches="tight", pad_inches=0.02, metadata={"Date": None}
         )
     text = drawing.getvalue().decode("utf-8")
     text = _UNWANTED.sub("", text[text.index("<svg") :])

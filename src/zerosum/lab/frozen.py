@@ -18,7 +18,7 @@ from zerosum.lab.training import game_of, prepare
 from zerosum.lab.training import play as play_recipe
 from zerosum.objectives import minimax, non_saturating
 from zerosum.runs.setup import Batches, Setup
-from zerosum.system import Batch
+from zerosum.systems import Batch
 
 BATCH = 64
 GradientRow = dict[str, float]

@@ -34,7 +34,7 @@ from zerosum.parts.objectives import GOALS
 from zerosum.parts.penalties import PENALTIES, Penalty
 from zerosum.parts.play import DYNAMICS, OPTIMIZERS
 from zerosum.parts.situation import Held, Situation
-from zerosum.system import Phase, Recipe
+from zerosum.systems import Phase, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

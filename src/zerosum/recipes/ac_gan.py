@@ -19,7 +19,7 @@ from zerosum.networks import dcgan
 from zerosum.objectives import minimax, non_saturating
 from zerosum.objectives.classification import class_loss
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, labelled_shape, two_player
 
 ABOUT = About("Odena et al.", 2017, "1610.09585", objective="minimax, non-saturating")
 

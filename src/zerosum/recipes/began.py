@@ -14,7 +14,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.autoencoder import began_pair
 from zerosum.objectives.energy import balance, boundary_equilibrium, convergence
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Berthelot et al.", 2017, "1703.10717", objective="energy")
 

@@ -15,9 +15,9 @@ from zerosum.data.base import Data
 from zerosum.latent.priors import each, labels, normal
 from zerosum.networks.layers.recompute import directly, recomputed
 from zerosum.objectives import hinge
-from zerosum.penalties.orthogonal import orthogonal_regularisation
+from zerosum.penalties.orthogonality import orthogonal_regularisation
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, labelled_shape, two_player
 
 ABOUT = About("Brock et al.", 2019, "1809.11096", objective="hinge", penalty="orthogonal-regularisation")
 

@@ -18,7 +18,7 @@ from zerosum.networks import dcgan
 from zerosum.networks.pairs import Pair
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, labelled_shape, two_player
 
 ABOUT = About("Mirza and Osindero", 2014, "1411.1784", objective="non-saturating")
 

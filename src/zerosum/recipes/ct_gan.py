@@ -17,10 +17,10 @@ from zerosum.networks.layers import LayerNorm
 from zerosum.networks.layers.dropout import Dropout
 from zerosum.networks.pairs import Pair
 from zerosum.objectives import wasserstein
-from zerosum.penalties.consistency import consistency
+from zerosum.penalties.consistency_term import consistency
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Wei et al.", 2018, "1803.01541", objective="wasserstein", penalty="consistency, wgan-gp")
 MOVED = {"F/net.": "D/"}

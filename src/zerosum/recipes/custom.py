@@ -17,7 +17,7 @@ the game is that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many
 from zerosum.data.base import Data
 from zerosum.parts.compose import Choice, compose
 from zerosum.registry import About
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 ABOUT = About("Goodfellow et al.", 2014, "1406.2661")
 RENAMED = {"labels": "g_conditioning"}

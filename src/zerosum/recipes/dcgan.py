@@ -14,7 +14,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Radford et al.", 2016, "1511.06434", objective="non-saturating")
 

@@ -13,7 +13,7 @@ from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.penalties.gradient import dragan
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Kodali et al.", 2017, "1705.07215", objective="non-saturating", penalty="dragan")
 

@@ -12,7 +12,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.autoencoder import ebgan_pair
 from zerosum.objectives.energy import energy_based
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Zhao et al.", 2017, "1609.03126", objective="energy-based")
 

@@ -26,7 +26,7 @@ from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives.f_divergence import f_gan, f_gan_heuristic, named
 from zerosum.parts import pick
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Nowozin, Cseke and Tomioka", 2016, "1606.00709", objective="f-divergence")
 Divergence = Literal[

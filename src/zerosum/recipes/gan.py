@@ -12,7 +12,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.pairs import maxout_pair
 from zerosum.objectives import minimax
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Goodfellow et al.", 2014, "1406.2661", objective="minimax")
 

@@ -20,7 +20,7 @@ from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.penalties.gradient import dragan, wgan_gp
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Fedus et al.", 2018, "1710.08446", objective="non-saturating", penalty="gradient")
 

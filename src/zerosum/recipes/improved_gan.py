@@ -23,10 +23,10 @@ from zerosum.networks.common import he_normal
 from zerosum.networks.layers.virtual_batch_norm import Referenced, VirtualBatchNorm
 from zerosum.networks.minibatch_critic import MinibatchCritic
 from zerosum.networks.pairs import Pair, points_pair
-from zerosum.objectives.smoothed import smoothed
+from zerosum.objectives.smoothed_loss import smoothed
 from zerosum.penalties.matching import feature_matching, historical
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Salimans et al.", 2016, "1606.03498", objective="smoothed", penalty="matching")
 MOVED = {"D/net.": "D/"}

@@ -24,7 +24,7 @@ from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives import non_saturating
 from zerosum.penalties.information import categorical_information, gaussian_information
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, system
+from zerosum.systems import Batch, Recipe, system
 
 ABOUT = About("Chen et al.", 2016, "1606.03657", objective="non-saturating", penalty="information")
 MOVED = {"trunk/net.": "D/"}

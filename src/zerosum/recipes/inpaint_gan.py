@@ -21,7 +21,7 @@ from zerosum.latent.priors import each, uniform
 from zerosum.networks import completion, dcgan
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Mirza and Osindero", 2014, "1411.1784", objective="non-saturating")
 

@@ -17,7 +17,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives.loss_sensitive import check_slope, critic_loss, distance_margin, generator_loss
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Qi", 2017, "1701.06264", objective="loss-sensitive", penalty="clip")
 PUBLISHED = 3 * 64 * 64  # numbers in one sample of the author's code

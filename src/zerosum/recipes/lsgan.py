@@ -11,7 +11,7 @@ from zerosum.latent.priors import uniform
 from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import least_squares
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Mao et al.", 2017, "1611.04076", objective="least-squares")
 

@@ -17,7 +17,7 @@ from zerosum.latent.priors import normal_like, uniform
 from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Arjovsky and Bottou", 2017, "1701.04862", objective="non-saturating", penalty="noise")
 

@@ -15,7 +15,7 @@ from zerosum.networks.packing import Packed, packed_shape
 from zerosum.networks.pairs import Pair, dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Lin et al.", 2018, "1712.04086", objective="non-saturating")
 

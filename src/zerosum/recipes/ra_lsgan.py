@@ -14,10 +14,10 @@ from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.latent.priors import normal, per_sample
 from zerosum.networks.pairs import penalised_pair
-from zerosum.objectives.relativistic import average_least_squares
+from zerosum.objectives.relativistic_loss import average_least_squares
 from zerosum.penalties.gradient import weighted_wgan_gp
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Jolicoeur-Martineau", 2018, "1807.00734", objective="average-least-squares")
 

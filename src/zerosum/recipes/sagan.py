@@ -23,7 +23,7 @@ from zerosum.networks.layers.recompute import Caller, directly, recomputed
 from zerosum.networks.pairs import Pair
 from zerosum.objectives import hinge
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, labelled_shape, two_player
 
 ABOUT = About("Zhang et al.", 2019, "1805.08318", objective="hinge", penalty="spectral-norm")
 ATTENTION = {32: 16, 48: 24, 64: 32, 128: 32}  # pixels a side at which to attend; published: 128 pixels

@@ -22,7 +22,7 @@ from zerosum.networks.semi_supervised import Classifier
 from zerosum.objectives.semi_supervised import supervised, unsupervised
 from zerosum.penalties.matching import feature_matching
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, batch, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, batch, labelled_shape, two_player
 
 ABOUT = About("Salimans et al.", 2016, "1606.03498", objective="semi-supervised", penalty="feature-matching")
 MOVED = {"D/net.": "D/"}

@@ -15,7 +15,7 @@ from zerosum.networks import resnet
 from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives import hinge
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Miyato et al.", 2018, "1802.05957", objective="hinge", penalty="spectral-norm")
 

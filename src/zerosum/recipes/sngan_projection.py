@@ -21,7 +21,7 @@ from zerosum.networks.layers import BatchNorm
 from zerosum.networks.pairs import Pair
 from zerosum.objectives import hinge
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, labelled_shape, two_player
+from zerosum.systems import Batch, Recipe, labelled_shape, two_player
 
 ABOUT = About("Miyato and Koyama", 2018, "1802.05637", objective="hinge", penalty="spectral-norm")
 

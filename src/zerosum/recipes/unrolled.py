@@ -20,7 +20,7 @@ from zerosum.networks.layers import LayerNorm
 from zerosum.networks.pairs import Pair, dcgan_pair
 from zerosum.objectives import minimax
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Metz et al.", 2017, "1611.02163", objective="minimax")
 RENAMED = {"lr": "d_lr"}

@@ -14,7 +14,7 @@ from zerosum.data.base import Data
 from zerosum.latent.priors import normal
 from zerosum.networks.autoencoder import vae_pair
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, system
+from zerosum.systems import Batch, Recipe, system
 
 ABOUT = About("Kingma and Welling", 2014, "1312.6114", players=("VAE",))
 

@@ -15,7 +15,7 @@ from zerosum.latent.priors import normal
 from zerosum.networks.pairs import dcgan_pair
 from zerosum.objectives import wasserstein
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Arjovsky et al.", 2017, "1701.07875", objective="wasserstein", penalty="clip")
 

@@ -15,7 +15,7 @@ from zerosum.networks.pairs import wgan_gp_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_div
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Wu et al.", 2018, "1712.01026", objective="wasserstein", penalty="wgan-div")
 RENAMED = {"k": "penalty_weight"}

@@ -15,7 +15,7 @@ from zerosum.networks.pairs import wgan_gp_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_gp
 from zerosum.registry import About
-from zerosum.system import Batch, Recipe, two_player
+from zerosum.systems import Batch, Recipe, two_player
 
 ABOUT = About("Gulrajani et al.", 2017, "1704.00028", objective="wasserstein", penalty="wgan-gp")
 

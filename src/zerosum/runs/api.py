@@ -31,7 +31,7 @@ from zerosum.runs.scoring import check
 from zerosum.runs.settings import Settings
 from zerosum.runs.setup import Setup, build
 from zerosum.runs.tracking import check_tracking
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 __all__ = ["load", "open_run", "resume", "train"]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
@@ -110,6 +111,16 @@ def _thinned(total: int, dense: int) -> int:
         count += min(total, 2 * dense * apart) // (2 * apart) - dense * apart // (2 * apart)
         apart *= 2
     return count
+
+
+def work_of(setup: Setup) -> Callable[[int], int]:
+    """``setup.images`` as a table where that counts update by update, because a run asks for it all the time."""
+    players = [player for player in setup.recipe.phases[0].game.players.values() if player.every == 1]
+    if not any(callable(player.steps) for player in players):
+        return setup.images
+    each = np.array([[player.updates(t) for t in range(setup.recipe.steps)] for player in players])
+    table = setup.recipe.batch_size * each.cumsum(1).max(0)
+    return lambda steps: int(table[steps - 1]) if steps else 0
 
 
 class Mark(NamedTuple):
@@ -275,7 +286,8 @@ def measure(setup: Setup, seconds: float = 10.0) -> Cost:
         NonFiniteLoss: A loss became NaN or infinite.
     """
     before = _forget_peak(setup.device)
-    pace = Pace(setup.images, 0, setup.recipe.steps, minutes=None, compiled=setup.backend is not None)
+    work = work_of(setup)
+    pace = Pace(work, 0, setup.recipe.steps, minutes=None, compiled=setup.backend is not None)
     begun = time.monotonic()
     for step, _, _ in phases(setup, Batches(setup), begin(setup, game_at(setup, 0)), 0):
         if setup.device.type == "cuda":
@@ -285,7 +297,7 @@ def measure(setup: Setup, seconds: float = 10.0) -> Cost:
         if spent >= seconds and (step > 1 or setup.backend is None):
             break
     total = setup.recipe.steps
-    return Cost(setup.images(total) / pace.rate / total, max(0.0, peak_memory_mib(setup.device) - before))
+    return Cost(work(total) / pace.rate / total, max(0.0, peak_memory_mib(setup.device) - before))
 
 
 def measure_step(setup: Setup, seconds: float = 10.0) -> float:

@@ -13,7 +13,7 @@ from zerosum.files import write_json
 from zerosum.folder import RunFolder
 from zerosum.metrics.score import Score
 from zerosum.runs.earlier import renamer
-from zerosum.runs.estimate import Pace, Thinning, forecast_for, peak_memory_mib, size, state_bytes
+from zerosum.runs.estimate import Pace, Thinning, forecast_for, peak_memory_mib, size, state_bytes, work_of
 from zerosum.runs.log import Display, Means, Standing
 from zerosum.runs.phases import begin, game_at, phases
 from zerosum.runs.records import Moment, Records
@@ -108,6 +108,7 @@ class Training:
         self.logged = (0, 0.0)  # iterations and seconds at the newest row of the log
         self.shown_at = self.news_at = 0.0  # when the display was renewed, and when it had new losses
         self.earlier = 0.0  # seconds of training in earlier calls
+        self.work = work_of(setup)
         self.pace = self._pace()
         self.ended: End = "finished"
         # Where the time decides on the end, the steps of rows must not depend on it: a resumed run meets the same.
@@ -156,7 +157,7 @@ class Training:
 
     def _pace(self) -> Pace:
         minutes, compiled = self.setup.settings.minutes, self.setup.backend is not None
-        return Pace(self.setup.images, self.step, self.setup.recipe.steps, minutes=minutes, compiled=compiled)
+        return Pace(self.work, self.step, self.setup.recipe.steps, minutes=minutes, compiled=compiled)
 
     @property
     def spent(self) -> float:
@@ -203,7 +204,7 @@ class Training:
         """Add a row to the log."""
         self.losses, seconds = self.means.take(), self.clock.seconds
         before, then = self.logged
-        images = self.setup.images(step) - self.setup.images(before)
+        images = self.work(step) - self.work(before)
         self.logged, self.news_at = (step, seconds), time.monotonic()
         if self.records is not None:
             self.records.log(step, self.losses, seconds, images / max(seconds - then, 1e-9))
@@ -229,8 +230,9 @@ class Training:
     def why_so_soon(self) -> str:
         """What is said of a run that its time limit ended."""
         asked, total = self.setup.settings.minutes, self.setup.recipe.steps
-        taken = f"{self.spent / 60:.1f} minutes at step {self.step:,} of {total:,}"
-        return f"stopped after {taken}, as minutes={asked:g} asked"
+        minutes = self.spent / 60
+        taken = f"{minutes:.1f} minutes" if minutes >= 1 else f"{minutes:.2g} minutes"
+        return f"stopped after {taken} at step {self.step:,} of {total:,}, as minutes={asked:g} asked"
 
     def ends(self) -> bool:
         """Whether it is time to stop. All ranks agree, at iterations that are logged."""

@@ -144,20 +144,20 @@ def draw_training(setup: Setup, sampler: Sampler, samples: Tensor, step: int, pa
     sheet(samples[: side**2], path, side, title=title, note=note, classes=made, real=real, real_classes=theirs)
 
 
-def scatter(samples: Tensor, real: Tensor, path: Path, title: str = "") -> None:
-    """Write generated points (N, 2) over real ones as one PNG."""
-    with plane(real, path, title, label=f"{REAL} ({len(real):,})") as axes:
+def scatter(samples: Tensor, real: Tensor | None, path: Path, title: str = "") -> None:
+    """Write generated points (N, 2) over real ones, if there are any, as one PNG."""
+    with plane(real, path, title, label="" if real is None else f"{REAL} ({len(real):,})") as axes:
         axes.scatter(*samples.T.tolist(), s=4, c="#c2410c", alpha=0.6, label=f"{GENERATED} ({len(samples):,})", lw=0)
 
 
 @contextmanager
-def plane(real: Tensor, path: Path, title: str = "", *, label: str = REAL) -> Iterator[Any]:
+def plane(real: Tensor | None, path: Path, title: str = "", *, label: str = REAL) -> Iterator[Any]:
     """Give axes to draw on, which show real points (N, 2) in grey. They are written to ``path`` when the block ends.
 
     A legend says what has a label.
 
     Args:
-        real: Real points, which decide how far the axes reach.
+        real: Real points, which decide how far the axes reach. ``None``: what is drawn decides it.
         path: Path of the PNG file.
         title: Title of the picture, of one line or several.
         label: Label of the real points in the legend.
@@ -166,9 +166,11 @@ def plane(real: Tensor, path: Path, title: str = "", *, label: str = REAL) -> It
 
     figure = Figure(figsize=(INCHES, INCHES), dpi=DOTS, layout="tight")
     axes: Any = figure.subplots()
-    axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label=label, linewidths=0)
+    if real is not None:
+        axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label=label, linewidths=0)
     yield axes
-    limit = 1.3 * float(real.abs().max())
+    reach = abs(axes.dataLim.get_points()).max() if real is None else real.abs().max()
+    limit = 1.3 * float(reach)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     axes.set_xlabel("first coordinate", fontsize=9)
     axes.set_ylabel("second coordinate", fontsize=9)

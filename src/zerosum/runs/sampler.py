@@ -16,7 +16,7 @@ from zerosum.latent.truncation import truncated
 from zerosum.networks.layers.batch_norm import BatchNorm, standing_statistics
 
 if TYPE_CHECKING:
-    from zerosum.system import Inputs
+    from zerosum.systems import Inputs
 
 P = ParamSpec("P")
 T = TypeVar("T")

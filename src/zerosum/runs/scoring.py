@@ -268,8 +268,21 @@ def scores_of(
         raise UsageError(f"these samples cannot be scored: {error}") from error
 
 
-def score_in_training(sampler: Sampler, setup: Setup, step: int, seed: int) -> list[Score]:
+def score_in_training(
+    sampler: Sampler,
+    setup: Setup,
+    step: int,
+    seed: int,
+    refused: Callable[[Measure, ValueError], None] | None = None,
+) -> list[Score]:
     """The scores of a generator in training: those that fit the data, then those that the setting ``metrics`` names.
+
+    Args:
+        sampler: Generator of the run.
+        setup: What is trained.
+        step: Iterations so far.
+        seed: Seed of the samples.
+        refused: Called with a measure that does not apply to these samples, and why; see :meth:`Judge.scores`.
 
     Raises:
         UsageError: A measure does not apply to these samples, or the samples are not finite.
@@ -282,10 +295,10 @@ def score_in_training(sampler: Sampler, setup: Setup, step: int, seed: int) -> l
 
     if defaults_for(data):
         judge = judge_of(real_samples(data), Request(device=str(setup.device)), data)
-        scores += scores_of(judge, fakes, seed, extra=facts(setup))
+        scores += scores_of(judge, fakes, seed, extra=facts(setup), refused=refused)
     if settings.metrics:
         judge, count = judge_of(real_samples(data), _request(setup)), settings.eval_count or None
-        scores += scores_of(judge, fakes, seed, count=count, extra=facts(setup))
+        scores += scores_of(judge, fakes, seed, count=count, extra=facts(setup), refused=refused)
     return scores
 
 

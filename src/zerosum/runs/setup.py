@@ -20,7 +20,7 @@ from zerosum.data import Data, load
 from zerosum.errors import UsageError
 from zerosum.pages import Page
 from zerosum.runs.settings import RESERVED, Settings, autocast_for, backend_for, device_for
-from zerosum.system import Phase, Recipe
+from zerosum.systems import Phase, Recipe
 
 
 @dataclass(frozen=True)

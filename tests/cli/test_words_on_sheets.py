@@ -16,16 +16,16 @@ from zerosum.cli.neighbours import choose_features
 from zerosum.cli.sample import choose_columns
 from zerosum.metrics.features.random_convolutions import RandomFeatures
 from zerosum.runs import grid
-from zerosum.runs.grid import Layout
+from zerosum.runs.grid import SheetLayout
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[SheetLayout]:
     """What stands where on each sheet that is drawn."""
-    kept: list[Layout] = []
+    kept: list[SheetLayout] = []
     original = grid.draw
 
-    def draw(*arguments: Any) -> Layout:
+    def draw(*arguments: Any) -> SheetLayout:
         kept.append(original(*arguments))
         return kept[-1]
 
@@ -56,7 +56,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerosum.metrics.features.vgg16.load_extractor", refuse)
 
 
-def texts(layout: Layout) -> list[str]:
+def texts(layout: SheetLayout) -> list[str]:
     return [words.text for words in layout.words]
 
 
@@ -65,7 +65,7 @@ def origin(run: Path, step: int = 4, seed: int = 0) -> str:
     return f"{record['recipe']} on {record['data']['name']}, step {step}, seed {seed}"
 
 
-def test_samples_of_classes_have_names_over_columns(zerosum, class_run: Path, drawn: list[Layout]) -> None:
+def test_samples_of_classes_have_names_over_columns(zerosum, class_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("sample", class_run, "--count", 15, "--classes", "bag,coat,2", "--seed", 5)
     what = f"{origin(class_run, seed=5)}, classes bag, coat, 2"
     assert said.out == f"15 samples of {what}\n{class_run / 'samples-class-bag-coat-2-seed5.png'}\n"
@@ -87,14 +87,14 @@ def test_many_classes_make_a_square() -> None:
     assert choose_columns(300, 300) is None  # not one row of 300
 
 
-def test_options_that_change_samples_are_said(zerosum, image_run: Path, drawn: list[Layout]) -> None:
+def test_options_that_change_samples_are_said(zerosum, image_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("sample", image_run, "--count", 4, "--truncation", 0.5, "--standing", 2, "--best", "--out", "x.png")
     expected = f"4 samples of {origin(image_run)}".replace("step 4", "step 4 (the best checkpoint)")
     assert said.out.replace("step 2 (", "step 4 (").startswith(expected)
     assert said.out.endswith(", truncation 0.5, batch-norm statistics of 2 batches\nx.png\n")
 
 
-def test_walks_say_what_is_at_their_ends(zerosum, image_run: Path, class_run: Path, drawn: list[Layout]) -> None:
+def test_walks_say_what_is_at_their_ends(zerosum, image_run: Path, class_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("interpolate", image_run, "--rows", 2, "--steps", 3)
     assert (
         said.out.splitlines()[0]
@@ -112,7 +112,7 @@ def test_walks_say_what_is_at_their_ends(zerosum, image_run: Path, class_run: Pa
     assert [word for word in texts(drawn[3]) if word in ("bag", "coat", "dress")] == kept
 
 
-def test_directions_have_numbers_and_strengths(zerosum, image_run: Path, drawn: list[Layout]) -> None:
+def test_directions_have_numbers_and_strengths(zerosum, image_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("directions", image_run, "--rows", 2, "--steps", 5, "--sample", 7)
     strengths = [float(x) for x in re.findall(r"strength (.*)", said.out)]
     words = texts(drawn[0])
@@ -124,7 +124,7 @@ def test_directions_have_numbers_and_strengths(zerosum, image_run: Path, drawn: 
     )
 
 
-def test_arithmetic_names_its_roles(zerosum, image_run: Path, drawn: list[Layout]) -> None:
+def test_arithmetic_names_its_roles(zerosum, image_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("arithmetic", image_run, "--plus", "3,17", "--minus", "4", "--to", "8")
     words = texts(drawn[0])
     roles = ["plus", "minus", "to", "sample 3", "sample 17", "sample 4", "sample 8", "result"]
@@ -137,7 +137,7 @@ def test_arithmetic_names_its_roles(zerosum, image_run: Path, drawn: list[Layout
     assert below.top >= result.top + result.height * result.scale
 
 
-def test_neighbours_say_by_what_and_how_far(zerosum, image_run: Path, drawn: list[Layout]) -> None:
+def test_neighbours_say_by_what_and_how_far(zerosum, image_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("neighbours", image_run, "--count", 2, "--k", 3)
     words = texts(drawn[0])
     assert {"generated", "nearest by pixels", "nearest by shipped features", "sample 0", "sample 1"} <= set(words)
@@ -148,7 +148,7 @@ def test_neighbours_say_by_what_and_how_far(zerosum, image_run: Path, drawn: lis
 
 
 @pytest.mark.usefixtures("no_download")
-def test_neighbours_in_colour_need_no_download(zerosum, colour_run: Path, drawn: list[Layout]) -> None:
+def test_neighbours_in_colour_need_no_download(zerosum, colour_run: Path, drawn: list[SheetLayout]) -> None:
     said = zerosum("neighbours", colour_run, "--count", 3, "--k", 2, "--out", "n.png")
     assert said.code == 0, said.err
     assert "features of random convolutions" in said.out.splitlines()[0]
@@ -182,7 +182,7 @@ def test_what_neighbours_are_compared_by() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 9])
-def test_inversions_have_names_and_errors(zerosum, image_run: Path, drawn: list[Layout], count: int) -> None:
+def test_inversions_have_names_and_errors(zerosum, image_run: Path, drawn: list[SheetLayout], count: int) -> None:
     names = [f"photo{i}.png" for i in range(count)]
     for name in names:
         Image.new("L", (32, 32), 99).save(name)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zerosum.data.base import Data
 from zerosum.runs import lettering
-from zerosum.runs.grid import WIDEST, Band, Layout, lay_out, read_images, read_places
+from zerosum.runs.grid import WIDEST, Band, SheetLayout, lay_out, read_images, read_places
 from zerosum.runs.lettering import ELLIPSIS, SMALLEST, class_names, distinctive, fit, measure, shorten, wrap
 from zerosum.runs.pictures import draw_training, names_of, plain_title, scatter, sheet, to_pixels
 
@@ -24,11 +24,11 @@ def noise(n: int, channels: int, height: int, width: int | None = None, seed: in
     return torch.rand(n, channels, height, width or height, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def texts(layout: Layout) -> list[str]:
+def texts(layout: SheetLayout) -> list[str]:
     return [words.text for words in layout.words]
 
 
-def boxes(layout: Layout) -> list[tuple[float, float, float, float]]:
+def boxes(layout: SheetLayout) -> list[tuple[float, float, float, float]]:
     """Left, top, right and bottom of everything: of images and of words."""
     images = [(p.left, p.top, p.left + p.width * p.scale, p.top + p.height * p.scale) for p in layout.images]
     words = []
@@ -38,7 +38,7 @@ def boxes(layout: Layout) -> list[tuple[float, float, float, float]]:
     return images + words
 
 
-def check(layout: Layout) -> None:
+def check(layout: SheetLayout) -> None:
     """Everything is on the sheet, nothing covers anything else, and all words can be read."""
     found = boxes(layout)
     for left, top, right, bottom in found:
@@ -84,7 +84,7 @@ def test_enlargement_ends_at_a_few_megapixels(tmp_path: Path) -> None:
     assert {place.scale for place in large.images} == {1}
 
 
-def ink(path: Path, layout: Layout) -> list[float]:
+def ink(path: Path, layout: SheetLayout) -> list[float]:
     """Share of dark pixels at each line of words."""
     page = np.asarray(Image.open(path).convert("L"))
     found = []
@@ -131,7 +131,7 @@ def test_other_channels_are_left_out_and_that_is_said(tmp_path: Path, channels: 
     assert np.array_equal(shown[2:], to_pixels(samples)[..., :1])
 
 
-def at(layout: Layout, text: str) -> tuple[float, float]:
+def at(layout: SheetLayout, text: str) -> tuple[float, float]:
     """Middle and top of a line of words."""
     (words,) = [words for words in layout.words if words.text == text]
     return words.left + measure(text, words.size, words.bold) / 2, words.top

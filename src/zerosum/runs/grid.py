@@ -98,7 +98,7 @@ class Words(NamedTuple):
 
 
 @dataclass
-class Layout:
+class SheetLayout:
     """What stands where on a sheet.
 
     Attributes:
@@ -138,7 +138,7 @@ class SheetSizes(NamedTuple):
     small: int
 
 
-def lay_out(bands: Sequence[Band], title: str = "", note: str = "") -> Layout:
+def lay_out(bands: Sequence[Band], title: str = "", note: str = "") -> SheetLayout:
     """Find a place for everything on a sheet.
 
     Args:
@@ -152,7 +152,7 @@ def lay_out(bands: Sequence[Band], title: str = "", note: str = "") -> Layout:
     if not any(True for _ in images_of(bands)):
         raise ValueError("a sheet needs at least one image")
     sizes = _choose_sizes(bands)
-    layout = Layout(sizes.width + 2 * MARGIN)
+    layout = SheetLayout(sizes.width + 2 * MARGIN)
     _add_lines(layout, title, sizes.title, sizes.width, bold=True)
     _add_lines(layout, note, sizes.text, sizes.width, grey=SOFT, lines=4)
     if layout.words:
@@ -210,14 +210,14 @@ def _columns(bands: Sequence[Band], cell: int) -> tuple[tuple[int, int], ...]:
 
 
 def _add_lines(
-    layout: Layout, text: str, size: int, room: int, *, bold: bool = False, grey: int = BLACK, lines: int = 3
+    layout: SheetLayout, text: str, size: int, room: int, *, bold: bool = False, grey: int = BLACK, lines: int = 3
 ) -> None:
     for line in wrap(drawable(text), room, size, bold=bold, lines=lines):
         layout.words.append(Words(line, MARGIN, layout.height, size, bold, grey))
         layout.height += line_height(size)
 
 
-def _add_band(layout: Layout, band: Band, number: int, sizes: SheetSizes) -> None:
+def _add_band(layout: SheetLayout, band: Band, number: int, sizes: SheetSizes) -> None:
     """Add a band at the bottom of a sheet."""
     if band.heading:
         layout.height += 2 * GAP if number else 0
@@ -252,14 +252,14 @@ def _extent(sizes: SheetSizes, column: int, span: int = 1) -> tuple[int, int]:
     return MARGIN + sizes.beside + left, sum(last) - left
 
 
-def _add_label(layout: Layout, text: str, sizes: SheetSizes) -> None:
+def _add_label(layout: SheetLayout, text: str, sizes: SheetSizes) -> None:
     """Add words beside the row at the bottom of a sheet."""
     text, small = fit(drawable(text), sizes.beside - 2 * GAP, sizes.small)
     middle = layout.height + (sizes.cell[1] - line_height(small)) // 2
     layout.words.append(Words(text, MARGIN, max(layout.height, middle), small))
 
 
-def _add_centred(layout: Layout, text: str, left: int, room: int, size: int, tail: int = 0) -> None:
+def _add_centred(layout: SheetLayout, text: str, left: int, room: int, size: int, tail: int = 0) -> None:
     """Add a line that stands in the middle of some room, at the bottom of a sheet, which stays as high as it is."""
     text, size = fit(drawable(text), room, size, tail=tail)
     if text:
@@ -274,7 +274,7 @@ def _place(image: ShownImage, at: tuple[int, int, int], corner: tuple[int, int],
     return Place(*at, corner[0] + left, corner[1] + top, width, height, scale)
 
 
-def draw(bands: Sequence[Band], path: Path, title: str = "", note: str = "") -> Layout:
+def draw(bands: Sequence[Band], path: Path, title: str = "", note: str = "") -> SheetLayout:
     """Write a sheet as one PNG, which is grey if all images are.
 
     The file says what it shows (``Title``), and where which image is, for :func:`read_images`.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from zerosum.metrics.images import eight_bit
-from zerosum.runs.grid import Band, Layout, draw
+from zerosum.runs.grid import Band, SheetLayout, draw
 from zerosum.runs.lettering import class_names, drawable
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def sheet(
     classes: Sequence[str] = (),
     real: Tensor | None = None,
     real_classes: Sequence[str] = (),
-) -> Layout:
+) -> SheetLayout:
     """Write images as one PNG, row by row, with words over, beside and below them.
 
     Args:

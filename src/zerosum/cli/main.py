@@ -66,7 +66,15 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         raise  # to `main`
     except ZerosumError as error:  # other errors are bugs, and keep their tracebacks
-        return _fail(as_option(str(error), error.argument), 2 if isinstance(error, UsageError) else 1)
+        return _fail(as_option(str(error), error.argument), code_of(error))
+
+
+def code_of(error: ZerosumError) -> int:
+    """The exit code of an error: 2 where the command has to be changed, 1 where anything else has to."""
+    asked_wrongly = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
+    cause = error.__cause__
+    of_machine = isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, asked_wrongly)
+    return 2 if isinstance(error, UsageError) and not of_machine else 1
 
 
 def verbs() -> dict[str, str]:

@@ -3,8 +3,8 @@
 Each module of ``experiments/`` is one: its docstring is the page of explanation (with the title as its first line), its
 function ``experiment(lab, *, ...)`` carries it out, ``claims(numbers)`` says which of the page's claims the numbers
 show, ``FORMULAS`` are those of the page, and ``QUICK`` holds smaller arguments for a first look, which may be too small
-to show a claim. ``LEAST`` holds the least values of whole numbers, where they are above 1. A new module there is found
-without being listed anywhere.
+to show a claim. ``LEAST_VALUES`` holds the least values of whole numbers, where they are above 1. A new module there is
+found without being listed anywhere.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def find(name: str) -> Experiment:
     module = EXPERIMENTS.load(name)
     title, text = _split(EXPERIMENTS.doc(name))
     file = f"src/zerosum/lab/experiments/{name.replace('-', '_')}.py"
-    least = getattr(module, "LEAST", {})
+    least = getattr(module, "LEAST_VALUES", {})
     claims, formulas = getattr(module, "claims", _no_claims), getattr(module, "FORMULAS", ())
     return Experiment(name, title, text, module.experiment, module.QUICK, claims, formulas, file, _line_of(name), least)
 

@@ -33,7 +33,7 @@ FORMULAS = (  # mathtext, and what it is
     (r"\|w_{t+1}\| = \sqrt{1+\eta^2}\;\|w_t\|", "what that step does to the distance from the equilibrium"),
 )
 QUICK = {"steps": 300}
-LEAST = {"steps": 2}
+LEAST_VALUES = {"steps": 2}
 BEGIN = {"x": 1.0, "y": 0.5}
 
 

@@ -53,7 +53,7 @@ FORMULAS = (  # mathtext, and what it is
     (r"r \approx \sqrt{2\eta}", "radius of the cycle that the non-saturating game ends in under simultaneous steps"),
 )
 QUICK = {"steps": 600}
-LEAST = {"steps": 4}
+LEAST_VALUES = {"steps": 4}
 UNSTEADIED = 3  # games at the head of the list that nothing makes converge
 FAR, NEAR = {"G": 0.6, "D": 0.4}, {"G": 0.03, "D": 0.02}  # theta and psi at first: for the picture, for the rate
 QUANTILES = 64

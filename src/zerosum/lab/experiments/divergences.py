@@ -40,7 +40,7 @@ FORMULAS = (  # mathtext, and what it is
     ),
 )
 QUICK = {"cells": 801, "separations": 7}
-LEAST = {"cells": 3}
+LEAST_VALUES = {"cells": 3}
 
 # Two Gaussians for the integrands, (mean, standard deviation).
 P, Q = (0.0, 1.0), (2.0, 0.7)

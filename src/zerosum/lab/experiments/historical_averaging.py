@@ -37,7 +37,7 @@ FORMULAS = (  # mathtext, and what it is
     (r"\mathrm{distance} \propto t^{-1/(1 + 4 s^2)}", "predicted for strength s"),
 )
 QUICK = {"steps": 1_500}
-LEAST = {"steps": 10}
+LEAST_VALUES = {"steps": 10}
 OUT_OF_SIGHT = 1e3
 Value = Callable[[Tensor, Tensor], Tensor]  # what x minimises and y maximises
 

@@ -46,7 +46,7 @@ FORMULAS = (  # mathtext, and what it is
     (r"\mathrm{gap} = \max_{D'} V(G, D') - \min_{G'} V(G', D) \geq 0", "what the players would gain by moving alone"),
 )
 QUICK = {"steps": 600, "alone": 300, "looks": 4}
-LEAST = {"looks": 2}
+LEAST_VALUES = {"looks": 2}
 LOG4 = float(np.log(4))
 BATCH = 128
 JUDGED_ON = 8192  # samples for each of choosing and judging

@@ -1,12 +1,13 @@
-# Each target sets up its virtual environment by itself.
-PYTHON ?= python3
-VENV   ?= .venv
-RUN     = $(VENV)/bin/python
-READY   = $(VENV)/.ready
-# A GPU machine brings its own torch; elsewhere the pinned CPU build is used.
-PIP     = $(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt
+# Each target sets up its virtual environment by itself. On Linux, PyPI's torch is the CUDA build, 3 GB and more; for the
+# CPU build: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+PYTHON      ?= python3
+VENV        ?= .venv
+CONSTRAINTS ?= constraints.txt
+RUN          = $(VENV)/bin/python
+READY        = $(VENV)/.ready
+PIP          = $(VENV)/bin/pip install -q --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo test test-slow check bench gpu-check results clean
+.PHONY: demo test test-slow check dist picture bench gpu-check results clean
 
 demo: $(READY)
 	$(RUN) tools/demo.py
@@ -22,6 +23,14 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(RUN) -m pytest tests/test_layers.py
+
+# The wheel and the source distribution, in dist/.
+dist: $(READY)
+	$(RUN) -m build
+
+# The picture of the README, from what `make demo` drew when results/ was made.
+picture: $(READY)
+	$(RUN) tools/picture.py
 
 bench: $(READY)
 	$(PIP) --no-deps torch-mimicry==0.1.16
@@ -56,9 +65,10 @@ results: $(READY)
 	$(RUN) tools/random_features.py
 	$(RUN) tools/lab_results.py
 
-$(READY): pyproject.toml constraints.txt
+# Without a package index, what is installed already has to do.
+$(READY): pyproject.toml $(CONSTRAINTS)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev]' || $(RUN) -c 'import hypothesis, mypy, pytest, zerosum; print("not renewed: $(VENV) stays as it is")'
 	touch $@
 
 clean:

@@ -25,7 +25,8 @@ EXTRAS = {
     "sklearn": ("the data `digits` and `stacked-digits`", "data"),
     "datasets": ("data of the Hugging Face hub, `hf:NAME`", "data"),
     "onnxruntime": ("features by a network of yours, FILE.onnx", "onnx"),
-    "nashpy": ("equilibria of matrix games", "theory"),
+    "trackio": ("losses and pictures in its dashboard, `--track trackio`", "track"),
+    "wandb": ("the same, `--track wandb`", "wandb"),
 }
 
 

@@ -10,7 +10,9 @@ import torch
 
 import zerosum as zs
 from zerosum.errors import UsageError
+from zerosum.files import Rows
 from zerosum.metrics.score import Score, comparable
+from zerosum.report.write import write_report
 from zerosum.runs.evaluation import PartlyScored
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
@@ -116,3 +118,16 @@ def test_points(point_run: Path) -> None:
     assert list(found) == ["modes", "high_quality", "mode_kl"]
     with pytest.raises(UsageError, match="metrics=fid: looks at images"):
         zs.evaluate(point_run, metrics="fid")
+
+
+def test_infinite_scores_are_kept_and_shown(zerosum, image_run: Path) -> None:
+    """Of several seeds, which have no deviation then."""
+    for seed in (1, 2):
+        score = Score("modes", math.inf, {"seed": seed, "samples": 5}, {"reverse_kl": math.inf})
+        Rows(image_run / "scores.jsonl").append({"step": 4, "seconds": 1.0, "score": json.loads(score.to_json())})
+    run = zs.load(image_run)
+    assert run.scores["modes"][-1] == math.inf
+    assert "modes inf" in repr(run)
+    write_report(run.folder)
+    assert "<td>modes</td><td>inf</td>" in run.report.read_text()
+    assert "modes" in zerosum("compare", image_run, image_run, "--metrics", "modes").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -176,8 +177,11 @@ def spread(by_seed: Iterable[Iterable[Score]]) -> list[str]:
     values: dict[str, list[float]] = {}
     for score in (score for scores in by_seed for score in scores if "seed" in score.protocol):
         values.setdefault(score.name, []).append(score.value)
-    return [
-        f"{name} {statistics.fmean(several):.4g} ± {statistics.stdev(several):.2g} over {len(several)} seeds"
-        for name, several in values.items()
-        if len(several) > 1
-    ]
+    repeated = {name: several for name, several in values.items() if len(several) > 1}
+    return [f"{name} {statistics.fmean(several):.4g}{_deviation(several)}" for name, several in repeated.items()]
+
+
+def _deviation(values: list[float]) -> str:
+    if not all(map(math.isfinite, values)):
+        return f" over {len(values)} seeds"
+    return f" ± {statistics.stdev(values):.2g} over {len(values)} seeds"

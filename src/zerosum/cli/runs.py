@@ -73,7 +73,7 @@ def facts_of(path: Path) -> dict[str, Any]:
     except (ZerosumError, KeyError, TypeError, AttributeError) as error:
         return {"run": str(path), "problem": str(error)}
     rows = list(Rows(folder.metrics))
-    scores = {row["score"]["name"]: row["score"]["value"] for row in Rows(folder.scores) if "score" in row}
+    scores = {row["score"]["name"]: float(row["score"]["value"]) for row in Rows(folder.scores) if "score" in row}
     facts |= {"step": rows[-1].get("step", 0) if rows else 0, "scores": scores}
     return facts | {"state": _state_of(folder), "changed": _changed(folder)}
 

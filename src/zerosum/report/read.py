@@ -209,6 +209,6 @@ def _is_score(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get("name"), str)
-        and isinstance(value.get("value"), (int, float))
+        and (isinstance(number := value.get("value"), (int, float)) or number in ("inf", "-inf", "nan"))
         and isinstance(value.get("protocol"), dict)
     )

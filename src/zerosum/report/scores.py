@@ -98,7 +98,7 @@ def _line(measurement: Measurement) -> str:
     score, values = measurement.scores[-1], measurement.values
     protocol, details = score["protocol"], score.get("details") or {}
     value = number(measurement.mean)
-    if len(values) > 1:
+    if len(values) > 1 and all(map(math.isfinite, values)):
         value = f"{value} ± {statistics.stdev(values):.2g} ({len(values)} seeds)"
     if "of" in details:
         value += f" of {summarise(details['of'])}"

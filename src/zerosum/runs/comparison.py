@@ -69,9 +69,10 @@ class Comparison:
         }
         for name in self.names:
             values = self._values(entrant, name)
+            spreads = len(values) > 1 and all(map(math.isfinite, values))
             row |= {
                 name: statistics.fmean(values),
-                f"{name}_std": statistics.stdev(values) if len(values) > 1 else None,
+                f"{name}_std": statistics.stdev(values) if spreads else None,
                 f"{name}_n": len(values),
             }
         return row
@@ -285,5 +286,6 @@ def _points(entrant: Entrant, series: Sequence[dict[int, float]]) -> CurvePoints
     for step in steps:
         values = [found[step] for found in series]
         if all(map(math.isfinite, values)):
-            points.append((step * images, statistics.fmean(values), statistics.stdev(values) if values[1:] else 0.0))
+            spread = statistics.stdev(values) if values[1:] and all(map(math.isfinite, values)) else 0.0
+            points.append((step * images, statistics.fmean(values), spread))
     return points

@@ -276,6 +276,11 @@ def test_ranks_agree_on_the_end_at_rows(monkeypatch: pytest.MonkeyPatch, tmp_pat
     training.step = 10
     assert training.ends(), "the other rank's time is over"
     assert (training.ended, asked) == ("minutes", [{"asked": 0.0, "over": 0.0}])
+    training.clock.before = 301.0
+    for rank, over in ((0, 1.0), (1, 0.0)):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        training.ends()
+        assert asked[-1]["over"] == over, "only the first rank's clock stands still while it draws and scores"
 
 
 def test_the_report_is_renewed_but_seldom(play: Play, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,6 +241,7 @@ class Training:
         if parallel.world() > 1:
             if not self.logs(self.step):
                 return False
+            over = over and parallel.rank() == 0  # the others' clocks run on while it draws and scores
             wishes = {"asked": float(self.stop.asked), "over": float(over)}
             heard = parallel.mean({k: torch.tensor(v, device=self.setup.device) for k, v in wishes.items()})
             asked, over = float(heard["asked"]) > 0, float(heard["over"]) > 0
@@ -255,7 +256,7 @@ class Training:
         outcome = Outcome(
             step=self.step,
             finished=finished,
-            ended="finished" if finished else self.ended,
+            ended=self.ended,
             seconds=seconds,
             spent=self.spent,
             images_per_second=self.setup.images(self.step) / seconds if seconds else 0.0,

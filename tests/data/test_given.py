@@ -61,6 +61,7 @@ SAME = {
     "bfloat16": (TENSOR / 255).bfloat16(),
     "float64": TENSOR.double() / 255,
     "int32 tensor": TENSOR.int(),
+    "a view that negates": torch.complex(torch.zeros(6, 3, 8, 8), -TENSOR.float()).conj().imag,
     "no mask": np.ma.masked_array(PIXELS, False),
 }
 
@@ -193,6 +194,7 @@ REFUSED = [
     (PIXELS.astype(np.uint16) * 257, "divide 16-bit images by 257"),
     (PIXELS.astype(np.complex64), "values are complex64; uint8 or floating point is read"),
     (TENSOR * 1j, "values are complex64"),
+    ((TENSOR * 1j).conj(), "values are complex64"),
     (PIXELS.astype("M8[s]"), "values are datetime64[s]"),
     (PIXELS.astype("m8[s]"), "values are timedelta64[s]"),
     (PIXELS.astype(str), "values are <U3"),

@@ -26,9 +26,17 @@ from zerosum.networks.layers.recompute import recomputed
 from zerosum.networks.minibatch_critic import MinibatchCritic
 from zerosum.networks.packing import Packed
 from zerosum.penalties import wgan_gp
+from zerosum.renewal import Renewal
 
 SAMPLES, CLASSES = 4, 3
 POINTS, SMALL, LARGE = (2,), (1, 16, 16), (1, 32, 32)
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_game() -> Iterator[None]:
+    """Outside of one, spectral norm renews its vectors in each forward: the critic is another function each time."""
+    with Renewal(by_caller=True):
+        yield
 
 
 def own_last(critic: Any) -> nn.Module:

@@ -11,7 +11,7 @@ from scipy.optimize import linprog, minimize
 from torch import Tensor
 
 from zerosum.objectives.objective import Objective
-from zerosum.objectives.relativistic import (
+from zerosum.objectives.relativistic_loss import (
     average_hinge,
     average_least_squares,
     average_relativistic,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerosum.objectives import non_saturating
-from zerosum.objectives.smoothed import smoothed
+from zerosum.objectives.smoothed_loss import smoothed
 
 # Multiples of 1/16, so that batches can hold exactly these frequencies; at the last point there are hardly real ones.
 P = torch.tensor([5, 9, 2, 0], dtype=torch.float64) / 16

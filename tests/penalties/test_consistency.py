@@ -8,7 +8,7 @@ from torch.func import functional_call, grad
 from zerosum.networks import resnet
 from zerosum.networks.critic import Judgement
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.penalties.consistency import consistency
+from zerosum.penalties.consistency_term import consistency
 from zerosum.penalties.gradient import wgan_gp
 
 

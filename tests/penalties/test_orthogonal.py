@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.networks.common import orthogonal as orthogonal_init
-from zerosum.penalties.orthogonal import off_diagonal, orthogonal, orthogonal_regularisation
+from zerosum.penalties.orthogonality import off_diagonal, orthogonal, orthogonal_regularisation
 
 SHAPES = [(3, 5), (5, 3), (4, 2, 3, 3), (1, 4)]
 FORMS = [orthogonal, off_diagonal]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from zerosum.penalties.pulling_away import pulling_away
+from zerosum.penalties.pulling_away_term import pulling_away
 
 
 def by_loop(codes: Tensor) -> float:

@@ -8,6 +8,10 @@ Labels ``y`` are int64 (B,) in 0 .. K - 1 wherever they are taken, or float (B, 
 what lies between classes.
 """
 
-from zerosum.conditioning import adain, auxiliary, batch_norm, concat, embedding, projection
+from zerosum.conditioning import adain, auxiliary, batch_norm, biggan, concat, embedding, projection
 
-__all__ = ["adain", "auxiliary", "batch_norm", "concat", "embedding", "projection"]
+__all__ = ["adain", "auxiliary", "batch_norm", "biggan", "concat", "embedding", "projection"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,3 +8,7 @@ from zerosum.constraints.plain import enforce
 from zerosum.constraints.spectral import SpectralNorm, power_iteration, spectral_norm
 
 __all__ = ["SpectralNorm", "clip", "enforce", "power_iteration", "spectral_norm"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zerosum.core.game import Projection
 
@@ -18,7 +18,8 @@ def enforce(net: nn.Module, project: Projection) -> None:
         net: Network whose weights and buffers are overwritten in place.
         project: Function ``(weights, buffers) -> (weights, buffers)``.
     """
-    weights, buffers = dict(net.named_parameters()), dict(net.named_buffers())
+    weights: dict[str, Tensor] = dict(net.named_parameters())
+    buffers = dict(net.named_buffers())
     with torch.no_grad():
         new_weights, new_buffers = project(weights, buffers)
         for old, new in ((weights, new_weights), (buffers, new_buffers)):

@@ -22,8 +22,69 @@ Arguments that mean the same in all networks, and are not explained again in eac
 * ``wrap``: Function from an initialised linear or convolution layer to what stands in its place (``spectral_norm``;
   ``keep`` for the layer itself).
 * ``init``: Function that sets the weights of one layer in place.
+
+All of them are plain modules: they train in a loop of one's own, under Lightning, ``torch.compile`` and
+``DistributedDataParallel``, and are exported by ``torch.export``. What an engine would do beside them is then the
+loop's:
+
+* Spectral norm renews its vectors by itself (:func:`zerosum.constraints.spectral_norm`); weights are clipped by
+  :func:`zerosum.constraints.enforce`.
+* A running average is ``torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999),
+  use_buffers=True)``, which takes batch-norm statistics along; after it, spectral norm needs
+  ``enforce(average.module, power_iteration(average.module))`` a few times.
+* :func:`~zerosum.networks.layers.batch_norm.standing_statistics` is what ``swa_utils.update_bn`` is for torch's own
+  layers; ``nn.SyncBatchNorm.convert_sync_batchnorm`` passes ours by, which join ranks by ``across_ranks=True``.
+* Dropout draws from torch's global generator.
 """
 
+from zerosum.networks import (
+    autoencoder,
+    biggan_deep,
+    common,
+    completion,
+    critic,
+    dcgan,
+    heads,
+    infogan,
+    labels,
+    layers,
+    minibatch_critic,
+    mlp,
+    packing,
+    pairs,
+    plans,
+    residual,
+    resnet,
+    semi_supervised,
+)
 from zerosum.networks.common import keep, parameter_count
+from zerosum.networks.critic import BaseCritic, Judgement
 
-__all__ = ["keep", "parameter_count"]
+__all__ = [
+    "BaseCritic",
+    "Judgement",
+    "autoencoder",
+    "biggan_deep",
+    "common",
+    "completion",
+    "critic",
+    "dcgan",
+    "heads",
+    "infogan",
+    "keep",
+    "labels",
+    "layers",
+    "minibatch_critic",
+    "mlp",
+    "packing",
+    "pairs",
+    "parameter_count",
+    "plans",
+    "residual",
+    "resnet",
+    "semi_supervised",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from zerosum.latent.priors import per_sample, uniform_like
 from zerosum.parts.situation import Situation
-from zerosum.penalties.consistency import consistency
+from zerosum.penalties.consistency_term import consistency
 from zerosum.penalties.gradient import dragan, one_sided, r1, r2, wgan_div, wgan_gp
 from zerosum.penalties.matching import feature_matching
-from zerosum.penalties.pulling_away import pulling_away
+from zerosum.penalties.pulling_away_term import pulling_away
 
 
 @dataclass(frozen=True)

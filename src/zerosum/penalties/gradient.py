@@ -1,8 +1,14 @@
 """Penalties on the slope of the critic: the norm of its gradient with respect to its input.
 
-A critic is any function of a batch; where it has an attribute ``frozen`` (the same function without side effects),
-that is what gets differentiated. All random numbers are arguments. With batch normalisation in the critic, a sample's
-slope includes its effect on the logits of the others.
+A critic is a network of a game, or any ``nn.Module``, or a function of a batch; it returns one number for each sample,
+(B,) or (B, 1) or (B, 1, 1, 1). A game's network and a module leave no trace when they are differentiated: batch-norm
+statistics stay as they are. A critic with further arguments is passed as ``partial(critic, y=labels)``. A function
+(``lambda x: critic(x, labels)``) does whatever it does. Penalties are computed in float32, also under autocast, and
+without ``torch.compile``, ``nn.DataParallel`` or ``DistributedDataParallel`` around the critic, which have no second
+derivatives; gradients of its weights arrive where they always do.
+
+All random numbers are arguments. With batch normalisation in the critic, a sample's slope includes its effect on the
+logits of the others.
 
 How far a slope is from its target is judged by an ``excess``: :func:`two_sided` or :func:`one_sided`. A penalty is
 zero-centred with ``target=0``.
@@ -11,27 +17,26 @@ zero-centred with ``target=0``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import grad
 
+from zerosum.penalties.differentiated import CriticFunction, slopes
 from zerosum.precision import in_float32
 
-CriticFunction = Callable[[Tensor], Tensor]
 Excess = Callable[[Tensor], Tensor]  # (slope - target) per sample -> what it costs
 
 
 def slope(critic: CriticFunction, x: Tensor) -> Tensor:
-    """The gradient of each sample's logit with respect to the sample: (B, ...) -> (B, ...), in float32."""
-    frozen = getattr(critic, "frozen", critic)
+    """The gradient of each sample's logit with respect to the sample: (B, ...) -> (B, ...), in float32.
 
-    def total(points: Tensor) -> Tensor:
-        logits: Tensor = frozen(points)
-        return logits.sum()
-
-    return in_float32(grad(total), x)
+    Raises:
+        TypeError: The critic returns something else than a tensor.
+        ValueError: It does not return one number for each sample, or cannot be differentiated.
+    """
+    return in_float32(partial(slopes, critic), x)
 
 
 def two_sided(off: Tensor) -> Tensor:

@@ -266,4 +266,4 @@ def _flat(layers: Iterable[nn.Module]) -> Iterable[nn.Module]:
 
 
 def _double(layer: nn.Module) -> nn.Module:
-    return copy.deepcopy(layer).double()
+    return copy.deepcopy(layer).eval().double()  # or each look would renew singular vectors

@@ -41,5 +41,5 @@ class MinibatchDiscrimination(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             m = torch.einsum("ba,akc->bkc", wide(features), self.weight)
             near = torch.exp(-(m[:, None] - m[None]).abs().sum(3))  # (B, B, kernels)
-            others = 1 - torch.eye(len(m), dtype=m.dtype, device=m.device)
+            others = 1 - torch.eye(m.shape[0], dtype=m.dtype, device=m.device)
             return torch.einsum("ijk,ij->ik", near, others)

@@ -65,6 +65,10 @@ class _Recomputed:
         self._itself = _Constant(block)
         self._run = _traced_by_autograd()
 
+    def __reduce__(self) -> Any:
+        """Copies and pickles are made anew of the block that is copied."""
+        return recomputed, (self.block,)
+
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The block of ``inputs``."""
         weights, buffers = dict(self.block.named_parameters()), dict(self.block.named_buffers())

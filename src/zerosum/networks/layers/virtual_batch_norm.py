@@ -38,9 +38,9 @@ class VirtualBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R + B, C, H, W) or (R + B, C), kept: the reference normalised, and each other row by it."""
-        if len(x) <= self.reference:
+        if x.shape[0] <= self.reference:  # (`len` would fix the size of a batch that is exported)
             raise ValueError(
-                f"{len(x)} rows, of which the first {self.reference} are the reference batch: put it before the "
+                f"{x.shape[0]} rows, of which the first {self.reference} are the reference batch: put it before the "
                 "samples (`Referenced` does)"
             )
         h = wide(x)  # as F.batch_norm under autocast
@@ -95,4 +95,4 @@ class Referenced(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, latent) -> samples (B, ...), each a function of its own latent only."""
         out: Tensor = self.net(torch.cat([self.latents.to(z.dtype), z]))
-        return out[len(self.latents) :]
+        return out[self.latents.shape[0] :]

@@ -14,7 +14,7 @@ from zerosum.errors import UsageError
 
 PACKAGE = Path(__file__).parents[1]
 RECIPES = Modules("zerosum.recipes", "recipe", "recipe")  # as in `registry`, which also asks installed packages
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class OptionFacts(NamedTuple):
@@ -67,7 +67,7 @@ def of_recipe(name: str) -> dict[str, OptionFacts]:
     tree = _page(name)
     if tree is None:
         return {}
-    own = next((node.name for node in tree.body if isinstance(node, Function) and _is_recipe(node)), "recipe")
+    own = next((node.name for node in tree.body if isinstance(node, FUNCTIONS) and _is_recipe(node)), "recipe")
     return of_function(tree, own)
 
 
@@ -82,7 +82,7 @@ def title_of(recipe: str) -> str:
 
 def of_function(tree: ast.Module, name: str) -> dict[str, OptionFacts]:
     """The arguments of a function as options, all but the first."""
-    function = next((node for node in tree.body if isinstance(node, Function) and node.name == name), None)
+    function = next((node for node in tree.body if isinstance(node, FUNCTIONS) and node.name == name), None)
     if function is None:
         return {}
     page = ast.get_docstring(tree) or ""

@@ -180,13 +180,15 @@ def write_page(out: Path) -> Path:
     found = records(out)
     groups = {name: [one for one in found if one["experiment"] == name] for name in {r["experiment"]: 0 for r in found}}
     links = "".join(_entry(name, group) for name, group in groups.items())
-    counts = (
-        f"{len(groups)} experiments, {len(found)} results" if len(found) > len(groups) else f"{len(groups)} experiments"
-    )
+    counts = f"{_count(len(groups), 'experiment')}, {_count(len(found), 'result')}"
     head = f"{STYLE}<h1>zerosum lab</h1><p class='note'>{counts}</p><ul>{links}</ul>"
     path = out / "index.html"
     write_text(path, page("zerosum lab", [head, *(_section(group, out) for group in groups.values())]))
     return path
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _entry(name: str, group: Sequence[Mapping[str, Any]]) -> str:
@@ -230,7 +232,11 @@ def _result(record: Mapping[str, Any], out: Path, *, alone: bool) -> str:
     figures = "".join(image((out / name).read_bytes(), record["title"]) for name in record["figures"])
     says = "".join(f"<li>{typeset(sentence)}</li>" for sentence in record["says"])
     shown = all(record.get("claims", {}).values())
-    verdicts = "".join(f'<li class="{"shown" if shown else "open"}">{typeset(line)}</li>' for line in verdict(record))
+    lines = verdict(record)
+    marks = ["shown" if shown else "open"] * len(lines)
+    if record.get("differs"):
+        marks[0] = ""  # the first line says what differs, which is neither good nor bad
+    verdicts = "".join(f'<li class="{mark}">{typeset(line)}</li>' for mark, line in zip(marks, lines, strict=True))
     took = f"seed {record['seed']}, {duration(record['seconds'])}, torch {record['versions']['torch']}"
     numbers = escape(json.dumps(record["numbers"], indent=1))
     return "\n".join(

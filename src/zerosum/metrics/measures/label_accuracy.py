@@ -11,7 +11,7 @@ from zerosum.metrics.measure import LOGITS, Context, Measure, Number, share
 from zerosum.metrics.sides import Side
 
 
-class LabelAccuracy(NamedTuple):
+class LabelAgreement(NamedTuple):
     """How often a classifier takes images for the class that was asked for.
 
     Attributes:
@@ -23,7 +23,7 @@ class LabelAccuracy(NamedTuple):
     by_class: Tensor
 
 
-def label_accuracy(logits: Tensor, labels: Tensor) -> LabelAccuracy:
+def label_accuracy(logits: Tensor, labels: Tensor) -> LabelAgreement:
     """The share of images whose largest logit is that of their label.
 
     It says nothing of variety: one good image of each class, repeated, scores 1. And the classifier errs too: compare
@@ -45,7 +45,7 @@ def label_accuracy(logits: Tensor, labels: Tensor) -> LabelAccuracy:
     right = (logits.argmax(1) == labels).double()
     asked = torch.bincount(labels, minlength=classes)
     by_class = torch.zeros(classes, dtype=torch.float64).index_add_(0, labels.cpu(), right.cpu()) / asked.cpu()
-    return LabelAccuracy(float(right.mean()), by_class)
+    return LabelAgreement(float(right.mean()), by_class)
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:

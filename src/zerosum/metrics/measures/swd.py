@@ -22,7 +22,7 @@ _TOGETHER = 16  # directions projected and sorted at a time: bounds the memory, 
 
 
 @dataclass(frozen=True)
-class SlicedWasserstein:
+class SlicedDistances:
     """Distances of one comparison, times 1,000 as in the source; 0 for equal sets, lower is better.
 
     Attributes:
@@ -120,7 +120,7 @@ def sliced_wasserstein(
     repeats: int = REPEATS,
     directions: int = DIRECTIONS,
     device: torch.device | str = "cpu",
-) -> SlicedWasserstein:
+) -> SlicedDistances:
     """Sliced Wasserstein distance between two sets of images, for each level of their Laplacian pyramids.
 
     At each level, ``patches`` random 7x7 patches are taken of each image, each set's channels are brought to mean 0 and
@@ -160,7 +160,7 @@ def sliced_wasserstein(
         )
         found.append((size, SCALE * total / repeats))
     average = sum(value for _, value in found) / len(found)
-    return SlicedWasserstein(average, tuple(found), count, patches, repeats * directions)
+    return SlicedDistances(average, tuple(found), count, patches, repeats * directions)
 
 
 def _check_batches(batches: Iterable[Tensor]) -> tuple[int, int, int, int]:

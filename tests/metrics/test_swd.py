@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zerosum.core.random import generator
 from zerosum.metrics.measures import swd as module
 from zerosum.metrics.measures.swd import (
-    SlicedWasserstein,
+    SlicedDistances,
     laplacian_pyramid,
     sides,
     sliced_distance,
@@ -26,7 +26,7 @@ def noise(n: int, size: int = 32, channels: int = 3, seed: int = 0) -> torch.Ten
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-def few(a: torch.Tensor, b: torch.Tensor, seed: int = 0, batch: int = 5) -> SlicedWasserstein:
+def few(a: torch.Tensor, b: torch.Tensor, seed: int = 0, batch: int = 5) -> SlicedDistances:
     return sliced_wasserstein(a.split(batch), b.split(batch), seed=seed, patches=16, repeats=2, directions=20)
 
 

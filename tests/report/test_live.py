@@ -138,12 +138,14 @@ def test_training_leaves_a_final_page_and_resuming_forgets_the_end(tmp_path: Pat
     zerosum.train("gan", data="ring", out=str(path), steps=3, **small)
     assert status((path / "report.html").read_text()) == "finished after 3 steps"
     seen: list[str] = []
+    ended: list[bool] = []
 
     class Watching(Stop):
         """Looks at the page while the run goes on."""
 
         @property
         def asked(self) -> bool:
+            ended.append((path / "outcome.json").exists())
             seen.append(status(written(RunFolder(path))))
             return False
 
@@ -153,7 +155,20 @@ def test_training_leaves_a_final_page_and_resuming_forgets_the_end(tmp_path: Pat
 
     zerosum.resume(path, steps=5, stop=Watching(), progress=False)
     assert [said.split(",")[0] for said in seen[:2]] == ["training: step 4 of 5", "training: step 5 of 5"]
+    assert ended[:2] == [False, False]  # how the training before ended says nothing of this one
     assert status((path / "report.html").read_text()) == "finished after 5 steps"
+
+
+def test_a_run_that_fails_is_not_said_to_go_on(tmp_path: Path) -> None:
+    import zerosum
+    from zerosum.errors import NonFiniteLoss
+
+    path = tmp_path / "run"
+    with pytest.raises(NonFiniteLoss):
+        zerosum.train("gan", data="ring", out=str(path), steps=50, lr=1e38, latent=2, batch_size=8, progress=False)
+    page = (path / "report.html").read_text("utf-8")
+    assert status(page).endswith("interrupted, no process trains it now")
+    assert refreshes(page) == []
 
 
 def test_samples_come_first(run: RunFolder) -> None:
@@ -255,6 +270,7 @@ def test_a_card_has_the_last_picture_the_losses_and_the_scores(run: RunFolder) -
     add_score(run)
     found = Fragment(card(run))
     assert [image["alt"] for image in found.images] == ["samples after 20 steps"]
+    assert len(read.read(run, pictures=1).pictures) == 1
     assert str(found.images[0]["src"]).startswith("data:image/png;base64,")
     for part in ("cgan | on toy, training: step 20 of 5,000", "loss of D", "loss of G", "fd_random | 4.5 (floor 0.25)"):
         assert part in found.text

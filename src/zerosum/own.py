@@ -101,7 +101,7 @@ def from_function(function: Callable[..., Recipe]) -> Page:
     """
     _refuse_other_signatures(function)
     name = str(getattr(function, "__name__", "recipe"))
-    module = sys.modules.get(getattr(function, "__module__", ""))
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     if module is None or file is None or getattr(module, name, None) is not function:
         return _page(name, function, None, partial(_origin_of_session, function, name))

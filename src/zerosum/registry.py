@@ -80,7 +80,7 @@ def page(recipe: str | Path | Page | Callable[..., Recipe] | Recipe) -> Page:
     if isinstance(recipe, Path):
         return own.from_file(recipe.expanduser())
     if callable(recipe) and not isinstance(recipe, type):
-        module = getattr(recipe, "__module__", "")
+        module = getattr(recipe, "__module__", None) or ""
         return _built_in(_name_of(module)) if _is_built_in(module, recipe) else own.from_function(recipe)
     if hasattr(recipe, "phases") and not isinstance(recipe, type):
         return own.from_value(recipe)

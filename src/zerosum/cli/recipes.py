@@ -22,7 +22,7 @@ VERB = ("list the recipes, or show one", 130)  # what it does, and its place in 
 WIDTH = 100
 HEAD = ("recipe", "source", "players", "objective", "regularised by", "fd_fashion", "ring", "grid")
 LEGEND = """fd_fashion: Fréchet distance in the shipped features after 64,000 images of fashion-mini; lower is better.
-ring, grid: modes found, of 8 and of 25, mean of five seeds. Budgets are small: see results/recipes.md of the repository."""
+ring, grid: modes found, of 8 and of 25, mean of five seeds, on small budgets: results/recipes.md of the repository."""
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,6 @@ def load(
         from zerosum.data.given import load_given
 
         return load_given(source, labels, Ask("data", size, channels, cache, strict, progress, split))
-    Ask(fsdecode(source), size, channels, cache, strict, progress, split)  # refuses what makes no sense before it looks
     name, notes = resolve(source)
     if labels is not None:
         raise DataError(f"labels: {name} has its own; give labels beside an array or a data set", argument="labels")

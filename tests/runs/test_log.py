@@ -83,6 +83,17 @@ def test_a_first_step_that_takes_long_is_seen_to_go_on() -> None:
     assert lay_out(Standing(0), 100_000, "images", 80, waited=75.2).facts == "0/100,000  first step: 75s"
 
 
+def test_only_the_first_step_is_said_to_be_the_first() -> None:
+    assert lay_out(Standing(9, 5.0), 100, "images", 80, waited=75.0).facts == "9/100  5 images/s"
+
+
+def test_wide_characters_do_not_start_a_second_line() -> None:
+    console = Console(width=60, record=True, file=io.StringIO(), force_terminal=True)
+    bar = Bar(100, console=console)
+    bar.update(Standing(5, 1.0, 300.0, {"批评者的损失函数值": 1.0, "生成器": 2.0}))
+    assert len(console.render_lines(bar)) == 1
+
+
 def test_time_left_goes_down_while_a_step_takes_long() -> None:
     def left(waited: float) -> str:
         return lay_out(Standing(5, 1.0, 300.0), 100, "images", 80, waited).facts

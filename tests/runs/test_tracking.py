@@ -1,6 +1,7 @@
 """Where numbers and pictures go: TensorBoard, and services that are replaced by packages with the same calls."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,6 +157,7 @@ def test_tensorboard_gets_pictures_too_and_forgets_what_is_logged_again(tmp_path
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = train(tmp_path / "run", save_every=2)
+    shutil.rmtree(folder.checkpoint_for(4))  # as if killed after step 4 was logged, and before it was saved
     zerosum.resume(folder.path, steps=6, progress=False)
     events = EventAccumulator(str(folder.path / "tensorboard"))
     events.Reload()

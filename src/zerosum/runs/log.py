@@ -235,9 +235,7 @@ class Bar(Display):
         done = round(layout.bar * min(1.0, self._standing.step / max(1, self.total)))
         bar = Text.assemble(("━" * done, "bar.complete"), ("━" * (layout.bar - done), "bar.back"))
         parts = [part for part in (bar, Text(layout.facts), Text(layout.losses, style="dim")) if part.plain]
-        line = Text(GAP, no_wrap=True, overflow="crop", end="").join(parts)
-        line.truncate(width)
-        yield line
+        yield Text(GAP, no_wrap=True, overflow="crop", end="").join(parts)
 
     def update(self, standing: Standing) -> None:
         """Move the bar."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zerosum.registry import names as recipe_names
     from zerosum.runs.api import load, resume, train
     from zerosum.runs.comparison import compare
-    from zerosum.runs.evaluation import evaluate
+    from zerosum.runs.evaluation import PartlyScored, evaluate
     from zerosum.runs.run import Run
     from zerosum.runs.settings import Settings
     from zerosum.systems import Batch, Phase, Recipe, batch, labelled_shape, system, two_player
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # `zerosum --help` wait for torch.
 _HOMES = {
     "runs.api": ("load", "resume", "train"),
-    "runs.evaluation": ("evaluate",),
+    "runs.evaluation": ("PartlyScored", "evaluate"),
     "runs.comparison": ("compare",),
     "runs.run": ("Run",),
     "runs.settings": ("Settings",),
@@ -55,7 +55,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _RENAMED = {"recipe_names": "names"}
 
 __all__ = [
-    "Average", "Batch", "CheckpointError", "DataError", "Game", "Memory", "Nets", "NonFiniteLoss", "Optimizer", "Phase",
+    "Average", "Batch", "CheckpointError", "DataError", "Game", "Memory", "Nets", "NonFiniteLoss", "Optimizer", "PartlyScored", "Phase",
     "Player", "Recipe", "Run", "Score", "Settings", "Terms", "UsageError", "ZerosumError", "__version__", "adam",
     "adamw", "alternating", "batch", "compare", "conditioning", "consensus", "constraints", "cosine", "data", "each",
     "evaluate", "extragradient", "labelled_shape", "labels", "latent", "linear_decay", "load", "metrics", "networks",

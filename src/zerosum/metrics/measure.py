@@ -101,6 +101,7 @@ class Measure:
         may_hold_out: Whether it takes held-out images where there are some.
         of_points: Whether it also measures points in the plane.
         samples: Number of generated samples, from the real side, where nobody says how many.
+        most: Largest number of generated samples that it takes, from the real side. ``None``: any.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Measure:
     may_hold_out: bool = False
     of_points: bool = False
     samples: Callable[[Side], int] = as_many
+    most: Callable[[Side], int] | None = None
 
     @property
     def sees(self) -> bool:

@@ -118,6 +118,7 @@ class Judge:
         seed: int,
         *,
         count: int | None = None,
+        held: int | None = None,
         extra: Mapping[str, Plain] | None = None,
         refused: Callable[[Measure, ValueError], None] | None = None,
     ) -> Iterator[Score]:
@@ -127,6 +128,8 @@ class Judge:
             fakes: Function that gives so many samples; they pass each extractor once for each number of them.
             seed: Seed of the samples, and of subsets and permutations.
             count: Number of samples; ``None``: each measure's own.
+            held: Number of samples that there are, where they are not generated: each measure then takes all that it
+                can, unless a number is given.
             extra: Further facts for the protocol, such as ``{"ema": 0.999, "truncation": 1.0}``.
             refused: Called with a measure that does not apply to these samples, and why; the others are taken all the
                 same. ``None``: the first one ends it.
@@ -139,7 +142,7 @@ class Judge:
         for measure in self.measures:
             real = self._real_side(measure)
             try:
-                number = measure.samples(real) if count is None else count
+                number = count or _number(measure, real, held)
                 key = number, _key(measure)
                 if key not in sides:
                     sides[key] = self._side(fakes(number), measure)
@@ -150,6 +153,13 @@ class Judge:
                 if refused is None:
                     raise
                 refused(measure, error)
+
+
+def _number(measure: Measure, real: Side, held: int | None) -> int:
+    """Number of samples that a measure takes where nobody gives one."""
+    if held is None:
+        return measure.samples(real)
+    return held if measure.most is None else min(held, measure.most(real))
 
 
 def _key(measure: Measure) -> str | None:

@@ -73,7 +73,7 @@ class Evaluation:
             question.memory_mib,
             question.device,
         )
-        some = self.target.fakes(self.target.count or 2, self.target.seed)
+        some = self.target.fakes(self.target.count or self.target.held or 2, self.target.seed)
         self._judge = scoring.judge_of(self.target.real, request, self.target.data, show, some)
         self._written: list[Row] = []
         self._seconds: float | None = None
@@ -93,7 +93,7 @@ class Evaluation:
             return target.fakes(count, seed)
 
         for score in scoring.scores_of(
-            self._judge, fakes, seed, count=target.count, extra=target.facts, refused=self._refuse
+            self._judge, fakes, seed, count=target.count, held=target.held, extra=target.facts, refused=self._refuse
         ):
             self._keep(score)
             yield score

@@ -252,6 +252,7 @@ def scores_of(
     seed: int,
     *,
     count: int | None = None,
+    held: int | None = None,
     extra: Mapping[str, Plain] | None = None,
     refused: Callable[[Measure, ValueError], None] | None = None,
 ) -> Iterator[Score]:
@@ -261,7 +262,7 @@ def scores_of(
         UsageError: A measure does not apply to these samples, or the samples are not finite.
     """
     try:
-        yield from judge.scores(fakes, seed, count=count, extra=extra, refused=refused)
+        yield from judge.scores(fakes, seed, count=count, held=held, extra=extra, refused=refused)
     except UsageError:
         raise
     except ValueError as error:

@@ -16,7 +16,7 @@ from zerosum.core import parallel
 from zerosum.core.ema import Average, warmed_up
 from zerosum.core.game import Player
 from zerosum.core.random import generator, reseed, seed_for
-from zerosum.data import Data, load
+from zerosum.data import Data, check_data, load
 from zerosum.errors import UsageError
 from zerosum.pages import Page
 from zerosum.runs.settings import RESERVED, Settings, autocast_for, backend_for, device_for
@@ -95,6 +95,7 @@ def build(
         wanted = settings.data if data is None else data
         ready = isinstance(wanted, Data) and wanted.shape[-1] == settings.size
         data = load(wanted, labels=labels, size=None if ready else settings.size, progress=progress)
+        check_data(data)
         settings = replace(settings, data=data.name)
     torch.manual_seed(seed_for(settings.seed, "init"))
     made = _call(page, data, full)

@@ -74,6 +74,7 @@ class Target:
         facts: What the scores depend on besides, for their protocols.
         seed: Seed of the samples where nobody names one.
         count: Number of samples. ``None``: each measure's own.
+        held: Number of samples that there are, where they are not generated.
         folder: Folder of the run; ``None`` for images.
         step: Iterations after which the run's generator was saved.
     """
@@ -85,6 +86,7 @@ class Target:
     facts: Mapping[str, Plain] = field(default_factory=dict)
     seed: int = 0
     count: int | None = None
+    held: int | None = None
     folder: RunFolder | None = None
     step: int = 0
 
@@ -161,7 +163,10 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
         how |= {"best": question.best, "step": question.step}
     how["device"] = question.device
     own_data = question.against is None
-    known = {"recipe": getattr(own, "_recipe", None), "data": getattr(own, "_data", None) if own_data else None}
+    known: dict[str, Any] = {
+        "recipe": getattr(own, "_recipe", None),
+        "data": getattr(own, "_data", None) if own_data else None,
+    }
     opened = open_checkpoint(folder.path, real=own_data, **how, **known)
     setup, sampler = opened.setup, opened.sampler
     if own_data:
@@ -195,20 +200,23 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
 def _open_images(question: Question, note: Note, progress: bool) -> Target:
     real = _load_reference(question, note, progress)
     if real.is_points:
-        samples: SampleSet = _given_points(question, progress)
-    else:
-        shape = tuple(real.shape)
-        data = scoring.load_like(question.target, shape, labels=question.labels, progress=progress)
-        for told in data.notes:
-            note(told)
-        samples = scoring.images_of(data, question.count, kind="files")
-    return Target(
-        name=samples.name,
-        data=real,
-        real=scoring.real_samples(real),
-        fakes=lambda count, seed: samples,
-        count=samples.count,
-    )
+        points = _given_points(question, progress)
+        known = scoring.real_samples(real)
+        return Target(name=points.name, data=real, real=known, fakes=lambda count, seed: points, count=points.count)
+    shape = tuple(real.shape)
+    data = scoring.load_like(question.target, shape, labels=question.labels, progress=progress)
+    for told in data.notes:
+        note(told)
+    samples = scoring.images_of(data, question.count, kind="files")
+
+    def fakes(count: int, seed: int) -> SampleSet:
+        if count == samples.count:
+            return samples
+        note(f"{count:,} of the {samples.count:,} images are taken where a measure compares with half of the real ones")
+        return scoring.images_of(data, count, kind="files")
+
+    real_images, count = scoring.real_samples(real), question.count
+    return Target(name=samples.name, data=real, real=real_images, fakes=fakes, count=count, held=samples.count)
 
 
 def _load_reference(question: Question, note: Note, progress: bool) -> Data:

@@ -30,4 +30,5 @@ MEASURE = Measure(
     published_on=None,
     looks_again=True,
     samples=halves.half,
+    most=halves.half,
 )

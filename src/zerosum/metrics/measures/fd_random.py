@@ -21,4 +21,5 @@ MEASURE = Measure(
     published_on=None,
     looks_again=True,
     samples=halves.half,
+    most=halves.half,
 )

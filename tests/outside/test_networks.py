@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -216,7 +216,15 @@ def test_a_replica_uses_its_own_weights(name: str):
     torch.testing.assert_close(replicas[net](*args), twin(*args))
 
 
-@every_family
+SLOW = {"biggan", "biggan-deep, labels", "sngan critic, recomputed"}  # to compile
+
+
+def all_but_slow(names: Iterable[str]) -> Any:
+    marked = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+    return pytest.mark.parametrize("name", marked)
+
+
+@all_but_slow(FAMILIES)
 def test_it_is_exported_for_any_batch(name: str):
     net, args = made(name, 2 * B)
     net(*args)
@@ -229,9 +237,7 @@ def test_it_is_exported_for_any_batch(name: str):
         torch.testing.assert_close(program.module()(*other), net(*other), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name", ["mlp critic", "dcgan critic, layer norm", "sngan critic", "resnet, attention", "biggan"]
-)
+@all_but_slow(["mlp critic", "dcgan critic, layer norm", "sngan critic", "resnet, attention", "biggan"])
 def test_it_is_exported_for_training(name: str):
     net, args = made(name)
     program = torch.export.export(net, args)
@@ -242,9 +248,7 @@ def test_it_is_exported_for_training(name: str):
         torch.testing.assert_close(module.get_buffer(key), value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name", ["dcgan", "sngan critic", "sngan critic, recomputed", "biggan", "minibatch", "projection"]
-)
+@all_but_slow(["dcgan", "sngan critic", "sngan critic, recomputed", "biggan", "minibatch", "projection"])
 def test_compiled_it_trains_as_uncompiled(name: str):
     torch._dynamo.reset()
     net, args = made(name)

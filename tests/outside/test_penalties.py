@@ -244,6 +244,7 @@ def test_it_reaches_the_generator_and_stands_under_no_grad():
     assert leaf.grad.abs().sum() > 0
     with torch.no_grad():
         found = wgan_gp(critic, x, y, t)
+        assert not slope(critic, x).requires_grad  # nothing is kept for a derivative that nobody takes
     assert not found.requires_grad
     torch.testing.assert_close(found, wgan_gp(critic, x, y, t))
 

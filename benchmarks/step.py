@@ -25,7 +25,7 @@ from zerosum.core.dynamics import alternating
 from zerosum.core.game import start
 from zerosum.data.base import Data
 from zerosum.runs.settings import Settings, autocast_for, backend_for
-from zerosum.system import Recipe
+from zerosum.systems import Recipe
 
 CHANNELS = 3
 UNUSED = (

@@ -40,7 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"folder"},
     "parts": {"core", "systems", *BLOCKS},
     "recipes": {"core", "systems", "registry", "parts", *BLOCKS},
-    "runs": {"core", "systems", "registry", "pages", "own", "data", "metrics", "latent", "networks", "folder", "report"},
+    "runs": {"core", "systems", "registry", "pages", "own", "data", "metrics", "latent", "networks"}
+    | {"folder", "report"},
     "lab": {"core", "systems", "registry", "equations", "pages", "own", "metrics", "theory", "runs", "report", *BLOCKS},
     "cli": {
         "core",

@@ -29,7 +29,6 @@ IMPORTED = {
     "pillow": "PIL",
     "pyyaml": "yaml",
 }  # packages that are imported under another name
-LATER = {"docs/your_own.md"}  # written beside this
 
 
 def extras() -> dict[str, list[str]]:
@@ -177,7 +176,7 @@ def test_the_readme_is_short_and_its_links_are_absolute() -> None:
     for target in targets:
         assert target.startswith((HOME, RAW, "https://")), f"not absolute: {target}"
         path = re.sub(rf"^(?:{re.escape(HOME)}(?:blob|tree)/main/|{re.escape(RAW)})", "", target)
-        if path != target and path not in LATER:
+        if path != target:
             assert (ROOT / path).exists(), target
 
 
@@ -189,7 +188,7 @@ def test_links_of_the_documents_resolve() -> None:
     for page in [*pages, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
             wrong += [f"{page.name}: {target}"] if not (page.parent / target).exists() else []
-    assert not [one for one in wrong if one.split(": ")[1] not in {Path(path).name for path in LATER}]
+    assert not wrong
 
 
 def test_the_readme_speaks_of_verbs_that_there_are() -> None:

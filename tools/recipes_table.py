@@ -243,7 +243,14 @@ def points_of(name: str) -> None:
         for seed in SEEDS:
             out = SCRATCH / f"points-{name}-{data}-{seed}"
             # Small networks: a compiled step is two to three times as fast, and ten runs share what is compiled.
-            settings = {"data": data, "seed": seed, "out": str(out), "compile": "on", "sample_every": 10**9, "save_every": 10**9}
+            settings = {
+                "data": data,
+                "seed": seed,
+                "out": str(out),
+                "compile": "on",
+                "sample_every": 10**9,
+                "save_every": 10**9,
+            }
             if not ended(out):
                 subprocess.run(["rm", "-rf", str(out)], check=True)
                 zerosum.train(name, **settings, **given, steps=steps(name, given, POINTS))

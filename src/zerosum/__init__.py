@@ -2,8 +2,8 @@
 
 What is done to runs: :func:`train`, :func:`resume`, :func:`load`, :func:`evaluate`, :func:`compare`. What a recipe of
 one's own is built from: :func:`recipe`, :func:`two_player`, :func:`system`, :class:`Game`, :class:`Player`,
-:func:`adam`, :func:`normal`, and the namespaces ``objectives``, ``penalties``, ``constraints``, ``networks``, ``conditioning``,
-``latent``, ``data``, ``metrics``, ``theory``.
+:func:`adam`, :func:`normal`, and the namespaces ``objectives``, ``penalties``, ``constraints``, ``networks``,
+``conditioning``, ``latent``, ``data``, ``metrics``, ``theory``.
 """
 
 from importlib import import_module
@@ -55,12 +55,13 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _RENAMED = {"recipe_names": "names"}
 
 __all__ = [
-    "Average", "Batch", "CheckpointError", "DataError", "Game", "Memory", "Nets", "NonFiniteLoss", "Optimizer", "PartlyScored", "Phase",
-    "Player", "Recipe", "Run", "Score", "Settings", "Terms", "UsageError", "ZerosumError", "__version__", "adam",
-    "adamw", "alternating", "batch", "compare", "conditioning", "consensus", "constraints", "cosine", "data", "each",
-    "evaluate", "extragradient", "labelled_shape", "labels", "latent", "linear_decay", "load", "metrics", "networks",
-    "normal", "objectives", "optimistic", "penalties", "per_sample", "recipe", "recipe_names", "resume", "rmsprop",
-    "sgd", "simultaneous", "system", "theory", "train", "two_player", "uniform", "warmed_up",
+    "Average", "Batch", "CheckpointError", "DataError", "Game", "Memory", "Nets", "NonFiniteLoss", "Optimizer",
+    "PartlyScored", "Phase", "Player", "Recipe", "Run", "Score", "Settings", "Terms", "UsageError", "ZerosumError",
+    "__version__", "adam", "adamw", "alternating", "batch", "compare", "conditioning", "consensus", "constraints",
+    "cosine", "data", "each", "evaluate", "extragradient", "labelled_shape", "labels", "latent", "linear_decay",
+    "load", "metrics", "networks", "normal", "objectives", "optimistic", "penalties", "per_sample", "recipe",
+    "recipe_names", "resume", "rmsprop", "sgd", "simultaneous", "system", "theory", "train", "two_player", "uniform",
+    "warmed_up",
 ]  # fmt: skip
 
 

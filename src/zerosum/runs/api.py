@@ -135,7 +135,7 @@ def resume(
     if setup.data.fingerprint != record["data"]["fingerprint"]:
         raise UsageError(
             f"{setup.settings.data} is not what {folder.path} was trained on: its content has changed since then "
-            f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]}); if the data were "
+            f"(fingerprint {setup.data.fingerprint[:12]}, recorded {record['data']['fingerprint'][:12]}); if they were "
             "given in Python, give the same again, as data=..."
         )
     check(setup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 
 from zerosum.errors import UsageError
@@ -22,10 +23,11 @@ def run(argv: list[str]) -> int:
         print(HELP, end="")
         return 0 if argv else 2
     from zerosum.cli import arguments
-    from zerosum.cli.train import finish, interruptible
+    from zerosum.cli.train import finish
     from zerosum.core import parallel
     from zerosum.folder import RunFolder
     from zerosum.runs import api, earlier
+    from zerosum.runs.interrupt import interruptible
     from zerosum.runs.source import page_of
 
     path, *rest = argv
@@ -39,7 +41,7 @@ def run(argv: list[str]) -> int:
     changes = arguments.parse(page, rest, "zerosum resume RUN", recorded)
     parallel.join()
     try:
-        with interruptible() as stop:
+        with interruptible(signal.SIGINT, signal.SIGTERM) as stop:
             return finish(api.resume(path, stop=stop, **changes), stop)
     finally:
         parallel.leave()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,9 +63,11 @@ def run(argv: list[str]) -> int:
     command = CommandOptions(**{name: options.pop(name) for name in vars(CommandOptions())})
     if command.dry_run:
         return _describe(page, options)
+    from zerosum.runs.interrupt import interruptible
+
     parallel.join()
     try:
-        with interruptible() as stop:
+        with interruptible(signal.SIGINT, signal.SIGTERM) as stop:
             if command.seeds is not None:
                 from zerosum.cli.seeds import train_seeds
 
@@ -165,24 +165,3 @@ def finish(trained: Run, stop: Stop) -> int:
     else:
         print(f"  zerosum resume {where}    # goes on to step {total:,}")
     return 0
-
-
-@contextmanager
-def interruptible() -> Iterator[Stop]:
-    """Let the first Ctrl-C (or SIGTERM) end the run after its current iteration, and a second one end it at once."""
-    from zerosum.runs.loop import Stop
-
-    stop = Stop()
-
-    def ask(number: int, frame: object) -> None:
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
-        print("\nstopping after this step, and saving; press again to stop at once", file=sys.stderr, flush=True)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,9 +7,8 @@ import shlex
 import shutil
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from zerosum.errors import NonFiniteLoss, UsageError
 from zerosum.folder import RunFolder
 from zerosum.pages import Page
 from zerosum.runs import source
+from zerosum.runs.interrupt import interruptible
 from zerosum.runs.log import display_for
 from zerosum.runs.loop import Outcome, Stop, Training
 from zerosum.runs.opening import open_run, reopen
@@ -179,7 +179,7 @@ def _play(
     """Train a setup in its folder: from the beginning, or where there is a record from its newest checkpoint."""
     if progress:
         print(f"{setup.name} on {setup.data.name}: {folder.path}", file=sys.stderr, flush=True)
-    with _interruptible(stop) as request:
+    with interruptible(signal.SIGINT) if stop is None else nullcontext(stop) as request:
         display = display_for(setup.recipe.steps, shown=progress, unit="samples" if setup.data.is_points else "images")
         outcome = _play_here(setup, folder, Training(setup, folder, display, request), record)
     if request.asked and stop is None:
@@ -212,27 +212,6 @@ def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapp
         finally:
             if folder.path.is_dir():
                 write_report(folder, over=True)
-
-
-@contextmanager
-def _interruptible(stop: Stop | None) -> Iterator[Stop]:
-    """Let the first Ctrl-C end the run after its current iteration, unless the caller sees to that."""
-    request = stop or Stop()
-    if stop is not None or threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-
-    def ask(number: int, frame: object) -> None:
-        if request.asked:
-            raise KeyboardInterrupt
-        request.asked = True
-        print("\nstopping after this step, and saving; press again to stop at once", file=sys.stderr, flush=True)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield request
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def record_of(setup: Setup) -> dict[str, Any]:

@@ -45,6 +45,6 @@ def test_every_page_names_its_authors(name: str) -> None:
 
 def test_figures_are_read_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "MEASURED", tmp_path / "measured.json")
-    assert catalogue.measured() == {}
+    assert catalogue.figures() == {}
     (tmp_path / "measured.json").write_text(json.dumps({"recipes": {"gan": {"ring": {"modes": [1, 0]}}}}))
-    assert catalogue.measured()["gan"]["ring"]["modes"][0] == 1
+    assert catalogue.figures()["gan"]["ring"]["modes"][0] == 1

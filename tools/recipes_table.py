@@ -27,7 +27,7 @@ import torch
 
 from tables import SCRATCH, SIDE_BY_SIDE, ended, evaluate, machine, train
 from zerosum import registry
-from zerosum.catalogue import MEASURED, measured
+from zerosum.catalogue import MEASURED, figures
 from zerosum.data import load
 from zerosum.files import Rows
 from zerosum.folder import RunFolder
@@ -168,7 +168,7 @@ def words(name: str, given: Mapping[str, Any]) -> list[str]:
 def save(name: str, data: str, row: dict[str, Any]) -> None:
     """Put an entry in place; the file is whole at any moment."""
     with _writing:
-        found = measured()
+        found = figures()
         found.setdefault(name, {})[data] = row
         text = json.dumps({"machine": machine(), "recipes": dict(sorted(found.items()))}, indent=1) + "\n"
         beside = MEASURED.with_suffix(".tmp")
@@ -218,7 +218,7 @@ def on_labels(name: str) -> None:
         "cas": trained.value,
         "cas_real": trained.details["real"],
     }
-    save(name, "fashion-mini", measured()[name]["fashion-mini"] | row)
+    save(name, "fashion-mini", figures()[name]["fashion-mini"] | row)
 
 
 def on_points(name: str) -> None:
@@ -308,7 +308,7 @@ def conditional(labelled: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def write() -> None:
-    found, about = measured(), json.loads(MEASURED.read_text())["machine"]
+    found, about = figures(), json.loads(MEASURED.read_text())["machine"]
     table = {"columns": " | ".join(COLUMNS), "rules": "|".join(["---"] * len(COLUMNS))}
     head = HEAD.format(images=IMAGES, points=POINTS, machine=about, **table)
     rows = [line(name, found.get(name, {})) for name in names()]
@@ -323,7 +323,7 @@ def write() -> None:
 
 def main(wanted: list[str], *, images_only: bool = False) -> None:
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    done = measured()
+    done = figures()
     chosen = [n for n in names() if not wanted or n in wanted]
     jobs = [(on_images, n) for n in chosen if "fashion-mini" not in done.get(n, {})]
     there = [n for n in chosen if "fashion-mini" in done.get(n, {}) and "cas" not in done[n]["fashion-mini"]]

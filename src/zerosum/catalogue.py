@@ -55,4 +55,3 @@ def figures() -> dict[str, dict[str, Any]]:
     return recipes
 
 
-measured = figures  # the earlier name, for tools/recipes_table.py and tests/test_catalogue.py

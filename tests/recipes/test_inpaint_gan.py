@@ -105,7 +105,7 @@ def test_a_run_can_be_sampled_walked_and_scored_without_taking_images_for_labels
     import zerosum
     from zerosum.cli.common import open_run
     from zerosum.cli.interpolate import InterpolateOptions, walk
-    from zerosum.runs.scoring import generated
+    from zerosum.runs.scoring import generated_samples
 
     settings = {"data": "fashion-mini", "out": str(tmp_path / "run")}
     run = zerosum.train("inpaint-gan", **settings, **{**SMALL, "steps": 2})
@@ -114,7 +114,7 @@ def test_a_run_can_be_sampled_walked_and_scored_without_taking_images_for_labels
     samples = sampler(0, 70)
     assert torch.equal(samples[:, :, :16], y[:, :, :16])
     torch.testing.assert_close(sampler(60, 5), sampler.generate(z[60:65], y[60:65]))
-    assert generated(sampler, run.setup, 2, 10).labels is None
+    assert generated_samples(sampler, run.setup, 2, 10).labels is None
     found = open_run(str(run.folder.path), best=False, device="cpu")
     walks = walk(found, InterpolateOptions(str(run.folder.path), rows=2, steps=3), seed=0)
     assert walks.shape == (2, 3, 1, 32, 32)

@@ -340,6 +340,3 @@ def png_path(path: str) -> Path:
     if Path(path).suffix.lower() != ".png":
         raise UsageError(f"--out {path}: pictures are written as PNG; call it {Path(path).with_suffix('.png')}")
     return Path(path)
-
-
-writing, png_only = open_output, png_path  # earlier names, for cli/data.py

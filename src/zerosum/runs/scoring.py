@@ -372,4 +372,3 @@ def _held_out_images(source: Any, shape: tuple[int, ...]) -> ImageSet:
     return images_of(load_like(source, shape, **({"split": "test"} if splits else {})))
 
 
-generated = generated_samples  # the earlier name, for tests/recipes/test_inpaint_gan.py and tests/metrics/test_suite.py

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +21,8 @@ from zerosum.errors import UsageError, nearest
 from zerosum.pages import Origin, Page
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from zerosum.systems import Recipe
 
 GROUP = "zerosum.recipes"  # the entry points by which packages register recipes
@@ -125,6 +126,8 @@ def from_session(text: str) -> Callable[..., Any] | None:
 
 def installed() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points of recipes that packages register, by name. None of them is imported."""
+    from importlib.metadata import entry_points  # not at the top: it takes as long as all the rest
+
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=GROUP):
         found[point.name] = (*found.get(point.name, ()), point)

@@ -38,7 +38,8 @@ def texts(file: Path) -> list[str]:
 
 def test_a_file_may_define_data_classes(tmp_path: Path) -> None:
     file = tmp_path / "gan.py"
-    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass Sizes:\n    n: int = 3\n"
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    head += "@dataclass\nclass Sizes:\n    n: int = 3\n"
     file.write_text(head + "def recipe(data, *, n: int = Sizes().n): ...\n")
     assert registry.page(file).arguments["n"].default == 3
     assert registry.page(file).arguments["n"].annotation is int

@@ -139,9 +139,15 @@ def test_any_error_of_a_package_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 # What a run records, and when.
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> zs.Run:
+    return zs.train("gan", data="ring", out=str(tmp_path_factory.mktemp("runs") / "run"), **TINY, **FEW)
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> zs.Run:
-    return zs.train("gan", data="ring", out=str(tmp_path / "run"), **TINY, **FEW)
+def run(trained: zs.Run, tmp_path: Path) -> zs.Run:
+    """A copy to write in."""
+    return zs.load(shutil.copytree(trained.path, tmp_path / "run"))
 
 
 def test_what_is_changed_is_recorded_and_auto_is_not(run: zs.Run) -> None:

@@ -32,10 +32,10 @@ def parsed(page: Any, config: Path, *words: str) -> dict[str, Any]:
 def test_values_of_any_kind_come_from_a_file(tmp_path: Path, name: str) -> None:
     recipe, file = tmp_path / "gan.py", tmp_path / name
     recipe.write_text(LISTS)
-    file.write_text("sizes: [7, 8]\ndeep: false\nrate: -2\nwatch: -1\neval-start: true\nout: a folder\n")
+    file.write_text("sizes: [7, 8]\ndeep: false\nrate: -2\nwatch: -1\neval-start: true\nout: -a folder\n")
     found = parsed(registry.page(recipe), file)
     assert (found["sizes"], found["deep"], found["rate"]) == ((7, 8), False, -2.0)
-    assert (found["watch"], found["eval_start"], found["out"]) == (-1, True, "a folder")
+    assert (found["watch"], found["eval_start"], found["out"]) == (-1, True, "-a folder")
     assert parsed(registry.page(recipe), file, "--deep", "--sizes", "9")["sizes"] == (9,)
 
 

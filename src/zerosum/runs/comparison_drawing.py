@@ -16,7 +16,7 @@ def draw_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, f
     """A panel for each score, a line for each entrant, and a band of one deviation where it has several runs.
 
     Args:
-        curves: Points (real images seen, mean, deviation) by score and entrant.
+        curves: Points (real samples seen, mean, deviation) by score and entrant.
     """
     figure, panels = _panels(len(curves))
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
@@ -29,7 +29,7 @@ def draw_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, f
                 axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
         if name.startswith(DISTANCES) and all(m > 0 for points in lines.values() for _, m, _ in points):
             axes.set_yscale("log")
-        axes.set(title=name, xlabel="real images seen")
+        axes.set(title=name, xlabel="real samples seen")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.legend(fontsize=8)

@@ -3,7 +3,15 @@
 import pytest
 
 from zerosum import errors
-from zerosum.errors import CheckpointError, DataError, NonFiniteLoss, UsageError, ZerosumError, nearest
+from zerosum.errors import (
+    CheckpointError,
+    DataError,
+    NonFiniteLoss,
+    UnknownData,
+    UsageError,
+    ZerosumError,
+    nearest,
+)
 
 KNOWN = ["dcgan", "gan", "wgan", "wgan-gp"]
 
@@ -41,6 +49,8 @@ def test_words_are_quoted_as_python_quotes_them() -> None:
     [
         (UsageError, ValueError),
         (DataError, ValueError),
+        (UnknownData, DataError),
+        (UnknownData, UsageError),
         (CheckpointError, ValueError),
         (NonFiniteLoss, FloatingPointError),
     ],
@@ -57,4 +67,4 @@ def test_errors_are_told_from_others_and_can_be_caught_as_pythons_own(
 
 def test_these_are_all_errors() -> None:
     found = {one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)}
-    assert found == {ZerosumError, UsageError, DataError, CheckpointError, NonFiniteLoss}
+    assert found == {ZerosumError, UsageError, DataError, UnknownData, CheckpointError, NonFiniteLoss}

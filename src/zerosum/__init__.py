@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from zerosum.core.ema import Average, warmed_up
     from zerosum.core.game import Game, Memory, Nets, Player, Terms
     from zerosum.core.optim import Optimizer, adam, adamw, cosine, linear_decay, rmsprop, sgd
-    from zerosum.errors import CheckpointError, DataError, NonFiniteLoss, UsageError, ZerosumError
+    from zerosum.errors import (
+        CheckpointError,
+        DataError,
+        NonFiniteLoss,
+        UnknownData,
+        UsageError,
+        ZerosumError,
+    )
     from zerosum.latent.priors import each, labels, normal, per_sample, uniform
     from zerosum.metrics.score import Score
     from zerosum.own import recipe
@@ -46,7 +53,7 @@ _HOMES = {
     "core.dynamics": ("alternating", "consensus", "extragradient", "optimistic", "simultaneous"),
     "latent.priors": ("each", "labels", "normal", "per_sample", "uniform"),
     "metrics.score": ("Score",),
-    "errors": ("CheckpointError", "DataError", "NonFiniteLoss", "UsageError", "ZerosumError"),
+    "errors": ("CheckpointError", "DataError", "NonFiniteLoss", "UnknownData", "UsageError", "ZerosumError"),
 }
 _SPACES = (
     "conditioning", "constraints", "data", "latent", "metrics", "networks", "objectives", "penalties", "theory",
@@ -56,7 +63,8 @@ _RENAMED = {"recipe_names": "names"}
 
 __all__ = [
     "Average", "Batch", "CheckpointError", "DataError", "Game", "Memory", "Nets", "NonFiniteLoss", "Optimizer",
-    "PartlyScored", "Phase", "Player", "Recipe", "Run", "Score", "Settings", "Terms", "UsageError", "ZerosumError",
+    "PartlyScored", "Phase", "Player", "Recipe", "Run", "Score", "Settings", "Terms", "UnknownData", "UsageError",
+    "ZerosumError",
     "__version__", "adam", "adamw", "alternating", "batch", "compare", "conditioning", "consensus", "constraints",
     "cosine", "data", "each", "evaluate", "extragradient", "labelled_shape", "labels", "latent", "linear_decay",
     "load", "metrics", "networks", "normal", "objectives", "optimistic", "penalties", "per_sample", "recipe",
@@ -65,12 +73,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SPACES:
-        return import_module(f"zerosum.{name}")
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"zerosum.{_HOME[name]}"), _RENAMED.get(name, name))
+if not TYPE_CHECKING:  # for checkers of types the names above are all that there are
+
+    def __getattr__(name: str) -> Any:
+        if name in _SPACES:
+            return import_module(f"zerosum.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"zerosum.{_HOME[name]}"), _RENAMED.get(name, name))
 
 
 def __dir__() -> list[str]:

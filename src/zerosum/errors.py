@@ -32,6 +32,10 @@ class DataError(ZerosumError, ValueError):
     """A source of data is missing, damaged, or asked for in a way that makes no sense."""
 
 
+class UnknownData(DataError, UsageError):
+    """A source, file or folder of data that is asked for is not there."""
+
+
 class CheckpointError(ZerosumError, ValueError):
     """A checkpoint cannot be written or read."""
 

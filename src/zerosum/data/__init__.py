@@ -26,8 +26,10 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # Loaded on first use: `zerosum --help` must not wait for torch.
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # for checkers of types the names above are all that there are
+
+    def __getattr__(name: str) -> Any:
+        # Loaded on first use: `zerosum --help` must not wait for torch.
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zerosum.errors import DataError, nearest
+from zerosum.errors import DataError, UnknownData, nearest
 from zerosum.files import printable
 
 MAX_SIZE = 4096
@@ -53,10 +53,10 @@ def find_path(ask: Ask) -> Path:
     """The path that a source names.
 
     Raises:
-        DataError: It names none, or one that does not exist; the message has the most similar name beside it.
+        UnknownData: It names none, or one that does not exist; the message has the most similar name beside it.
     """
     if not ask.where:
-        raise DataError(f"{ask.source!r} names no path: write it after the colon, as in {ask.source}PATH")
+        raise UnknownData(f"{ask.source!r} names no path: write it after the colon, as in {ask.source}PATH")
     path = expand(ask.where)
     if not is_there(path):
         beside = (
@@ -66,7 +66,7 @@ def find_path(ask: Ask) -> Path:
         )
         hint = nearest(path.name, beside)
         where = printable(str(path.absolute()))
-        raise DataError(f"{printable(ask.source)}: there is no {where}{'.' if hint else ''}{hint}")
+        raise UnknownData(f"{printable(ask.source)}: there is no {where}{'.' if hint else ''}{hint}")
     return path
 
 

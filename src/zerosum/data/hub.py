@@ -8,7 +8,7 @@ from zerosum.data.ask import Ask
 from zerosum.data.files import Item, Listing, load_listing
 from zerosum.data.images import Images
 from zerosum.data.sources import Source
-from zerosum.errors import DataError
+from zerosum.errors import DataError, UnknownData
 
 SOURCES = (
     Source(
@@ -42,7 +42,7 @@ def _open(datasets: Any, ask: Ask) -> Any:
     """The split that was asked for."""
     name, _, config = ask.where.partition("#")
     if not name:
-        raise DataError(f"{ask.source!r} names no dataset: write hf:NAME, hf:NAME#CONFIG or hf:FOLDER")
+        raise UnknownData(f"{ask.source!r} names no dataset: write hf:NAME, hf:NAME#CONFIG or hf:FOLDER")
     folder = Path(name).expanduser()
     saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zerosum.data.ask import Ask, expand, is_there
 from zerosum.data.paths import explain_missing, kind_at, paths_beside, source_at
 from zerosum.discovery import Modules
-from zerosum.errors import DataError, nearest
+from zerosum.errors import DataError, UnknownData, nearest
 
 if TYPE_CHECKING:
     from zerosum.data.base import Data
@@ -103,7 +103,8 @@ def resolve(source: str | PathLike[str]) -> tuple[str, tuple[str, ...]]:
     where there is one.
 
     Raises:
-        DataError: There is neither such a source nor such a path, or the path leads to what is not read.
+        UnknownData: There is neither such a source nor such a path.
+        DataError: The path leads to what is not read.
     """
     text = fsdecode(source)
     if is_source(text) and not (isinstance(source, PathLike) and is_there(expand(text))):
@@ -112,7 +113,7 @@ def resolve(source: str | PathLike[str]) -> tuple[str, tuple[str, ...]]:
         return text, ()
     found = source_at(text)
     if found is None:
-        raise DataError(_explain_unknown(text))
+        raise UnknownData(_explain_unknown(text))
     return found, ()
 
 

@@ -81,11 +81,13 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # Loaded on first use: importing this must not wait for torch.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'named')}"), name)
+if not TYPE_CHECKING:  # for checkers of types the names above are all that there are
+
+    def __getattr__(name: str) -> Any:
+        # Loaded on first use: importing this must not wait for torch.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME.get(name, 'named')}"), name)
 
 
 def __dir__() -> list[str]:

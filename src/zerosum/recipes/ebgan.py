@@ -2,7 +2,7 @@
 
 Departures from the paper: the energy is the mean squared error over pixels, so that the margin, in these units, does
 not depend on the size of images; networks are DCGAN's, on points MLPs; margin and learning rate are ours, chosen on
-clothes (``results/recipes.md``). ``ebgan-pt`` adds the pulling-away term.
+clothes (``results/recipes.md`` of the repository). ``ebgan-pt`` adds the pulling-away term.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
@@ -187,6 +188,14 @@ def test_runs_are_listed_with_their_scores(zerosum, runs) -> None:
     assert len(lines) == 5
 
 
+def test_a_stopped_run_is_listed_with_the_step_that_it_saved(zerosum, image_run: Path) -> None:
+    folder = RunFolder(image_run)
+    first = folder.metrics.read_text().splitlines(keepends=True)[0]
+    folder.metrics.write_text(first)  # the log has fewer rows than there were steps
+    folder.outcome_file.unlink()
+    assert re.search(r" 4 of 4 +stopped ", zerosum("runs", image_run).out)
+
+
 def test_the_list_is_a_document_too(zerosum, runs) -> None:
     found = {Path(row["run"]).name: row for row in json.loads(zerosum("runs", runs.images.parent, "--json").out)}
     assert found["images"]["scores"]["fd_fashion"] > 0
@@ -236,6 +245,8 @@ def test_codes_tell_wrong_words_from_what_cannot_be_done() -> None:
     assert code_of(CheckpointError("damaged")) == 1
     assert code_of(caused(UsageError("--out x: cannot be written"), OSError(28, "No space left"))) == 1
     assert code_of(caused(UsageError("no such file"), FileNotFoundError(2, "No such file"))) == 2
+    no_network = caused(ValueError("not downloaded"), URLError(OSError(-2, "Name or service not known")))
+    assert code_of(caused(UsageError("--features auto: not downloaded"), no_network)) == 1
 
 
 @pytest.mark.parametrize("device", ["mps", "meta", "cuda:99", "nonsense", "cuda", "xla", "cpu:x"])

@@ -263,3 +263,10 @@ def test_the_bar_appears_only_after_a_while_and_only_when_wanted(folder: Path, m
     out, err = capfd.readouterr()
     assert out == ""
     assert "decoding folder:" in err
+
+
+def test_a_file_that_is_no_image_is_said_to_be_none(tmp_path: Path, png: Png, load: Load) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "b.png").write_bytes(b"nothing of the kind")
+    note = "1 damaged image was skipped: b.png: is not an image; PNG, JPEG, WEBP, GIF, BMP can be read"
+    assert note in load(tmp_path).notes

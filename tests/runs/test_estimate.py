@@ -196,10 +196,10 @@ def test_one_sentence_on_what_a_run_takes() -> None:
     assert (
         told(100, 0, 100_000, None, three) == f"{absurd}a smaller width, batch_size or size, fewer steps, or minutes=30"
     )
-    limited = "one step takes 0.4 s: minutes=8 ends the run near step 1,200 of 50,000"
+    limited = "one step takes 0.4 s: the time limit (8 min) ends the run near step 1,200 of 50,000"
     assert told(0.4, 0, 50_000, 8) == limited
     assert told(0.4, 0, 50_000, 600) == "about 5 h 33 min for 50,000 steps (0.4 s each)", "the limit is not met"
-    assert told(100, 0, 50_000, 1) == "one step takes 100 s: minutes=1 ends the run near step 1 of 50,000"
+    assert told(100, 0, 50_000, 1) == "one step takes 100 s: the time limit (1 min) ends the run near step 1 of 50,000"
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_minutes_are_those_of_each_call(play: Play, clock: Clock) -> None:
     first, told, folder = play("run", steps=1000, minutes=0.1)
     assert (first.step, first.finished, first.ended) == (7, False, "minutes")
     assert (first.seconds, first.spent) == (7, 7)
-    assert told.said[-2] == "stopped after 0.12 minutes at step 7 of 1,000, as minutes=0.1 asked"
+    assert told.said[-2] == "stopped after 0.12 minutes at step 7 of 1,000, at the time limit (0.1 min)"
     assert told.said[-1].startswith("step 7: modes"), "it is scored all the same"
     second, *_ = play("run", steps=1000, minutes=0.1)
     assert (second.step, second.ended, second.seconds, second.spent) == (14, "minutes", 14, 7)
@@ -139,8 +139,9 @@ def test_a_limit_paces_pictures_rows_and_the_time_left(play: Play, clock: Clock)
     steps = pictured(folder)
     assert steps == [0, 31, *range(48, 481, 48), 481], "ten, the first, an early one and the last"
     assert 250 <= len(rows(folder)) <= 1000
-    assert sum("one step takes 1 s: minutes=8 ends the run near step 480 of 50,000" in line for line in told.said) == 1
-    assert told.said[-2] == "stopped after 8.0 minutes at step 481 of 50,000, as minutes=8 asked"
+    forecast = "one step takes 1 s: the time limit (8 min) ends the run near step 480 of 50,000"
+    assert sum(forecast in line for line in told.said) == 1
+    assert told.said[-2] == "stopped after 8.0 minutes at step 481 of 50,000, at the time limit (8 min)"
     for when, standing in told.seen[20:]:
         assert standing.left == pytest.approx(max(0.0, 1000 + 480 - when), abs=2)
 

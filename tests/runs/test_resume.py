@@ -126,6 +126,14 @@ def test_changed_arguments_are_refused_and_shown(folder: RunFolder) -> None:
     assert folder.record()["arguments"]["steps"] == 8
 
 
+def test_fewer_steps_than_there_are_is_refused_and_nothing_changes(folder: RunFolder) -> None:
+    said = r"steps=5: .* has 6 steps already; ask for more, or sample an earlier checkpoint"
+    with pytest.raises(UsageError, match=said):
+        zerosum.resume(folder.path, steps=5)
+    assert folder.record()["arguments"]["steps"] == 6
+    assert folder.latest().name == "step-000000006"
+
+
 def test_an_argument_that_is_newer_than_the_run_takes_its_default(folder: RunFolder) -> None:
     record = folder.record()
     del record["arguments"]["beta1"]

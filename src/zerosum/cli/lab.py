@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import shutil
 import sys
-import textwrap
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import tyro
 
+from zerosum.cli.layout import beside
 from zerosum.equations import address
 from zerosum.errors import UsageError, ZerosumError
 from zerosum.files import temporary
@@ -22,7 +21,6 @@ from zerosum.files import temporary
 if TYPE_CHECKING:
     from zerosum.lab import Experiment
 
-WIDEST = 120  # characters of a line of the list
 VERB = ("run the claims and figures of the field", 160)  # what it does; its place in the list
 
 HELP = """usage: zerosum lab [NAME | all] [OPTIONS]
@@ -90,12 +88,7 @@ def _list() -> None:
     from zerosum import lab
 
     titles = lab.titles() | {name: f"elsewhere: {where}" for name, where in _elsewhere().items()}
-    columns = max(40, min(WIDEST, shutil.get_terminal_size().columns))
-    width = max(map(len, titles))
-    wrapper = textwrap.TextWrapper(columns, break_long_words=False, break_on_hyphens=False)  # addresses stay whole
-    for name, title in titles.items():
-        wrapper.initial_indent, wrapper.subsequent_indent = f"{name:<{width}}  ", " " * (width + 2)
-        print(wrapper.fill(title))
+    print(beside(titles))
     print("\nzerosum lab NAME --help explains one; zerosum lab all --quick does all.")
 
 

@@ -73,8 +73,12 @@ def code_of(error: ZerosumError) -> int:
     """The exit code of an error: 2 where the command has to be changed, 1 where anything else has to."""
     asked_wrongly = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
     cause = error.__cause__
-    of_machine = isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, asked_wrongly)
-    return 2 if isinstance(error, UsageError) and not of_machine else 1
+    while cause is not None:
+        of_network = isinstance(getattr(cause, "reason", None), OSError)  # urllib's, which has no errno of its own
+        if isinstance(cause, OSError) and (cause.errno is not None or of_network):
+            return 2 if isinstance(error, UsageError) and isinstance(cause, asked_wrongly) else 1
+        cause = cause.__cause__
+    return 2 if isinstance(error, UsageError) else 1
 
 
 def verbs() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,8 +74,14 @@ def facts_of(path: Path) -> dict[str, Any]:
         return {"run": str(path), "problem": str(error)}
     rows = list(Rows(folder.metrics))
     scores = {row["score"]["name"]: float(row["score"]["value"]) for row in Rows(folder.scores) if "score" in row}
-    facts |= {"step": rows[-1].get("step", 0) if rows else 0, "scores": scores}
+    facts |= {"step": _step_of(folder, rows), "scores": scores}
     return facts | {"state": _state_of(folder), "changed": _changed(folder)}
+
+
+def _step_of(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How far a run has come: by its log or, where that has not said so yet, by its newest checkpoint."""
+    logged = int(rows[-1].get("step", 0)) if rows else 0
+    return max([logged, *(int(path.name.removeprefix("step-")) for path in folder.checkpoints())])
 
 
 def _state_of(folder: RunFolder) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zerosum import own, registry
+from zerosum.cli.layout import beside
 from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class CommandOptions:
     """What else the command takes.
 
     Attributes:
-        config: File of options: the run.json of a run, or YAML, TOML or JSON. Words of the command line go before it.
+        config: File of options: the run.json of a run, or YAML, TOML or JSON. Options of the command
+            line take precedence over it.
         dry_run: Whether only to say what would be trained, and to measure a few steps; nothing is written.
         seeds: Seeds to train with one after the other, such as 0-4 or 0,7,9, each in a folder of its own below --out.
             The same command again goes on where it was stopped.
@@ -103,7 +105,7 @@ def listing() -> str:
     """Every recipe with the first line of its page."""
     lines = {name: registry.describe(name).split("\n\n")[0].replace("\n", " ") for name in registry.names()}
     lines |= {name: f"of {own.package_of(points[0])}" for name, points in own.installed().items()}
-    return "\n".join(f"  {name:<14} {line}" for name, line in lines.items())
+    return beside(lines, "  ")
 
 
 def _describe(page: Page, options: Mapping[str, Any]) -> int:

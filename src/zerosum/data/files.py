@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from zerosum.data import cache
 from zerosum.data.ask import Ask
-from zerosum.data.decode import FAILURES, SUFFIXES, Decoded, decode
+from zerosum.data.decode import FAILURES, FORMATS, SUFFIXES, Decoded, decode
 from zerosum.data.images import Images, Labels
 from zerosum.errors import DataError
 from zerosum.progress import progress
@@ -141,6 +141,8 @@ def _decode_blocks(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple
     def one(item: Item) -> Decoded | str:
         try:
             return decode(item.read(), size, ask.channels)
+        except UnidentifiedImageError:
+            return f"is not an image; {', '.join(FORMATS)} can be read"
         except FAILURES as error:
             return str(error) or type(error).__name__
 

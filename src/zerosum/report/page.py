@@ -44,7 +44,7 @@ pre { margin: 1rem 0 0; padding: .7rem .9rem; background: var(--card); border: 1
 img { display: block; max-width: 100%; border-radius: .3rem; background: #fff; }
 .big { margin: 0; width: fit-content; max-width: 100%; overflow-x: auto; }
 .big figcaption { margin-top: .5rem; position: sticky; left: 0; }
-.big input { display: none; width: 100%; accent-color: var(--s0); }
+.big input { display: none; width: 100%; margin: .25rem 0 0; accent-color: var(--s0); }
 .live .big input { display: block; }
 .live .big img { cursor: zoom-in; }
 .samples { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 1.75rem; }

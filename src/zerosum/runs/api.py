@@ -195,11 +195,11 @@ def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapp
 
     if parallel.rank() != 0:
         if record is not None:
-            training.restore()
+            _go_back(training)
         return training.play()
     with folder.locked():
         if record is not None:
-            training.restore()
+            _go_back(training)
             folder.write_record({key: value for key, value in record.items() if key != "schema"})
         try:
             return training.play()
@@ -212,6 +212,18 @@ def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapp
         finally:
             if folder.path.is_dir():
                 write_report(folder, over=True)
+
+
+def _go_back(training: Training) -> None:
+    """Take up the newest checkpoint, unless the run has more steps already than it is to have."""
+    training.restore()
+    total = training.setup.recipe.steps
+    if training.step > total:
+        raise UsageError(
+            f"steps={total}: {training.folder.path} has {training.step:,} steps already; ask for more, or sample an "
+            "earlier checkpoint",
+            argument="steps",
+        )
 
 
 def record_of(setup: Setup) -> dict[str, Any]:

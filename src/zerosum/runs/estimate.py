@@ -237,7 +237,8 @@ def forecast(
     seconds = per_step * rest
     if minutes is not None and seconds > MINUTE * minutes:
         reached = min(total, first + max(1, math.ceil(MINUTE * minutes / per_step)))
-        return f"one step takes {each}: minutes={minutes:g} ends the run near step {reached:,} of {total:,}"
+        ends = f"the time limit ({minutes:g} min) ends the run near step {reached:,} of {total:,}"
+        return f"one step takes {each}: {ends}"
     if seconds <= patience:
         return f"about {span(seconds)} for {steps} ({each} each)"
     listed = " or ".join(filter(None, [", ".join(smaller[:-1]), *smaller[-1:]]))

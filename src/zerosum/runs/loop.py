@@ -232,7 +232,7 @@ class Training:
         asked, total = self.setup.settings.minutes, self.setup.recipe.steps
         minutes = self.spent / 60
         taken = f"{minutes:.1f} minutes" if minutes >= 1 else f"{minutes:.2g} minutes"
-        return f"stopped after {taken} at step {self.step:,} of {total:,}, as minutes={asked:g} asked"
+        return f"stopped after {taken} at step {self.step:,} of {total:,}, at the time limit ({asked:g} min)"
 
     def ends(self) -> bool:
         """Whether it is time to stop. All ranks agree, at iterations that are logged."""

@@ -166,8 +166,8 @@ def _chosen(folder: RunFolder, best: bool, step: int | None) -> Path:
     if not chosen.is_dir():
         kept = ", ".join(str(int(path.name.removeprefix("step-"))) for path in folder.checkpoints()) or "none"
         raise UsageError(
-            f"step={step}: {folder.path} has no checkpoint of that step; it has {kept} (a run that is trained with "
-            "keep=0 keeps all)",
+            f"step={step}: {folder.path} has no checkpoint of that step; it has {kept} (to keep all, train with "
+            "`keep` 0)",
             argument="step",
         )
     return chosen

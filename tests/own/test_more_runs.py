@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from own_texts import MINE
 
@@ -254,3 +255,51 @@ def test_the_copy_in_a_run_is_opened_under_the_name_of_the_run(mine: Path, tmp_p
     record = {"recipe": page.name, **source.keep(folder, page)}
     assert json.loads(json.dumps(record)) == record
     assert source.page_of(folder, record).name == source.page_of(folder, record, goes_on=True).name == "mine"
+
+
+# Generators that are called with real samples, as those that complete images are.
+
+
+def completing(data: zs.data.Data, *, steps: int = 2) -> zs.Recipe:
+    """Latents are parts of real samples."""
+    G, D = zs.networks.mlp.Generator(2, (4,), data.shape), zs.networks.mlp.Critic(data.shape, (4,))
+    return zs.two_player(
+        G,
+        D,
+        lambda n, b, m: {"adv": zs.objectives.wasserstein.d(n.D(b.x), n.D(n.G(b.z)))},
+        lambda n, b, m: {"adv": zs.objectives.wasserstein.g(None, n.D(n.G(b.z)))},
+        opt=zs.adam(1e-3),
+        latent=lambda n, rng: data.batch(0, n, seed=0)[0].flatten(1)[:, :2],
+        batch_size=4,
+        steps=steps,
+    )
+
+
+def test_data_that_only_python_holds_are_asked_for_when_samples_need_them(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    run = zs.train(completing, data=points, out=str(tmp_path / "run"), **FEW)
+    assert run.sample(3).shape == (3, 2)  # the run holds them
+    with pytest.raises(UsageError, match=r"the run needs its data, which were given in Python \(.*\): give them again"):
+        zs.load(run.path).sample(3)
+
+
+def test_data_that_have_changed_are_not_sampled_from(tmp_path: Path) -> None:
+    file, pixels = tmp_path / "x.npz", np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
+    np.savez(file, images=pixels)
+    run = zs.train(completing, data=str(file), out=str(tmp_path / "run"), **FEW)
+    assert zs.load(run.path).sample(3).equal(run.sample(3))
+    np.savez(file, images=pixels[::-1])
+    with pytest.raises(UsageError, match="is not what the run was trained on: its content has changed"):
+        zs.load(run.path).sample(3)
+
+
+def test_a_recipe_of_a_package_keeps_the_name_under_which_it_is_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "morethings.py").write_text(GAN + BODY)
+    points = [EntryPoint("their-gan", "morethings:recipe", own.GROUP)]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: points)
+    page, folder = registry.page("their-gan"), RunFolder(tmp_path / "run")
+    record = {"recipe": page.name, **source.keep(folder, page)}
+    assert source.page_of(folder, record).name == page.name == "their-gan"

@@ -201,3 +201,11 @@ def test_an_argument_without_a_default_is_refused_where_it_is_marked() -> None:
 
     with pytest.raises(UsageError, match="its argument 'lr' has no default"):
         own.recipe(recipe)
+
+
+@pytest.mark.parametrize("call", ["train(recipe)", "load('runs/x')", "resume('runs/x')"])
+def test_a_file_that_opens_runs_while_it_is_imported_is_refused(tmp_path: Path, call: str) -> None:
+    file = tmp_path / "gan.py"
+    file.write_text(f"import zerosum as zs\n{GAN}{BODY}zs.{call}\n")
+    with pytest.raises(UsageError, match=r"gan\.py trains or opens runs while it is imported"):
+        registry.page(file)

@@ -284,7 +284,7 @@ def test_data_that_only_python_holds_are_asked_for_when_samples_need_them(tmp_pa
 
 
 def test_data_that_have_changed_are_not_sampled_from(tmp_path: Path) -> None:
-    file, pixels = tmp_path / "x.npz", np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
+    file, pixels = tmp_path / "x.npz", np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), np.uint8)
     np.savez(file, images=pixels)
     run = zs.train(completing, data=str(file), out=str(tmp_path / "run"), **FEW)
     assert zs.load(run.path).sample(3).equal(run.sample(3))

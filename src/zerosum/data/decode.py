@@ -41,11 +41,13 @@ class Decoded(NamedTuple):
         pixels: Array uint8 ``(S, S, C)``, C is 1 or 3.
         grey: Whether it is grey.
         enlarged: Whether it had to be enlarged.
+        transparent: Whether some of it was transparent, and is now on white.
     """
 
     pixels: Pixels
     grey: bool
     enlarged: bool
+    transparent: bool
 
 
 def decode(content: bytes, size: int, channels: int | None) -> Decoded:
@@ -67,14 +69,24 @@ def decode(content: bytes, size: int, channels: int | None) -> Decoded:
                 "shrink the image first if it is genuine"
             )
         opened.seek(0)
-        picture = to_grey_or_rgb(ImageOps.exif_transpose(opened))
+        upright = ImageOps.exif_transpose(opened)
+        transparent = is_transparent(upright)
+        picture = to_grey_or_rgb(upright)
     if channels == 1:
         picture = picture.convert("L")
     smallest = min(picture.size)
     square = np.asarray(resize(crop(picture), size))
     if square.ndim == 3:
-        return Decoded(square, _channels_equal(square), smallest < size)
-    return Decoded(np.repeat(square[..., None], channels or 3, axis=2), True, smallest < size)
+        return Decoded(square, _channels_equal(square), smallest < size, transparent)
+    return Decoded(np.repeat(square[..., None], channels or 3, axis=2), True, smallest < size, transparent)
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether anything in an image is transparent, wholly or in part."""
+    if not image.has_transparency_data:
+        return False
+    least, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return least != 255
 
 
 def to_grey_or_rgb(image: Image.Image) -> Image.Image:

@@ -116,7 +116,7 @@ def _fill(out: cache.PixelFile, found: Listing, size: int, ask: Ask) -> cache.Fi
     """Decode all items into ``out``."""
     kept: list[int] = []
     skipped: list[str] = []
-    all_grey, enlarged = True, 0
+    all_grey, enlarged, transparent = True, 0, 0
     for first, block in _decode_blocks(found.items, size, ask):
         good = [(first + i, image) for i, image in enumerate(block) if isinstance(image, Decoded)]
         skipped += [f"{found.items[first + i].name}: {bad}" for i, bad in enumerate(block) if isinstance(bad, str)]
@@ -127,12 +127,16 @@ def _fill(out: cache.PixelFile, found: Listing, size: int, ask: Ask) -> cache.Fi
         kept += [i for i, _ in good]
         all_grey &= all(image.grey for _, image in good)
         enlarged += sum(image.enlarged for _, image in good)
+        transparent += sum(image.transparent for _, image in good)
     if not kept:
         raise DataError(f"{ask.source}: none of its {len(skipped)} images could be read. The first: {skipped[0]}")
     if all_grey and ask.channels is None:
         out.keep_first_channel()
     labels, classes = _keep_labels(found, kept)
-    return cache.Filled(labels, classes, _note_decoding(len(kept), skipped, enlarged, size), skipped)
+    notes = _note_decoding(len(kept), skipped, enlarged, size)
+    if transparent:
+        notes += (f"the transparency of {transparent} of {len(kept)} images was put on white",)
+    return cache.Filled(labels, classes, notes, skipped)
 
 
 def _decode_blocks(items: Sequence[Item], size: int, ask: Ask) -> Iterator[tuple[int, list[Decoded | str]]]:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 
 from zerosum.data.ask import Ask
-from zerosum.data.decode import to_grey_or_rgb
+from zerosum.data.decode import is_transparent, to_grey_or_rgb
 from zerosum.data.labels import plain
 from zerosum.data.levels import AnyArray
 from zerosum.data.tensors import as_array
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
     Attributes:
         image: Numbers of the image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
         channels_first: Whether ``(C, H, W)`` is usual for what it came as.
-        transparent: Whether it was a picture with transparency, which is now on white.
+        transparent: Whether it was a picture with transparent parts, which are now on white.
         label: Label, or ``None``.
     """
 
@@ -112,8 +112,8 @@ class ItemReader:
 
     def _to_sample(self, image: Any, label: Any, i: int) -> Sample:
         if isinstance(image, Image.Image):
-            transparent = image.has_transparency_data
             upright = ImageOps.exif_transpose(image)
+            transparent = is_transparent(upright)
             values: AnyArray = np.asarray(upright if upright.mode == "F" else to_grey_or_rgb(upright))
             return Sample(values, False, transparent, label)
         array = as_array(image, f"{self._source}: item {i}")

@@ -7,10 +7,8 @@ import inspect
 import os
 import re
 import sys
-import sysconfig
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from zerosum.errors import UsageError, nearest
 from zerosum.pages import Origin, Page
+from zerosum.siblings import PREFIX, TEXTS, drop_changed, first_on_path, read, texts_beside
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,8 +29,7 @@ UNDESCRIBED = "A recipe of one's own."
 F = TypeVar("F", bound=Callable[..., Any])
 
 _loaded: dict[tuple[str, str], ModuleType] = {}  # (path, text) -> what was imported from it
-_texts: WeakKeyDictionary[ModuleType, str] = WeakKeyDictionary()  # the text that a module was imported from
-_siblings: dict[Path, set[ModuleType]] = {}  # what recipes' files imported from their own folder
+_origins: WeakKeyDictionary[Callable[..., Any], Origin] = WeakKeyDictionary()  # of functions that files hold
 _session: dict[str, Callable[..., Any]] = {}  # text of a function of this session -> the function
 _importing: list[Path] = []  # files of recipes that are being imported
 
@@ -64,8 +62,14 @@ def from_file(path: Path, function: str = "") -> Page:
     module = _import(path)
     found = _choose(module, str(path), function)
     name = found.__name__ if function or found.__name__ != "recipe" else path.stem
-    where = partial(_origin_of_file, path.resolve(), module, found.__name__)
-    return _page(name, found, module, where)
+    where = partial(_origin_of_file, path.resolve(), module, found)
+
+    @wraps(found)
+    def among_its_own(data: Any, **arguments: Any) -> Any:
+        with first_on_path(path.resolve().parent):  # what it imports when it is called lies there, too
+            return found(data, **arguments)
+
+    return _page(name, among_its_own, module, where)
 
 
 def from_module(dotted: str, function: str = "", *, name: str = "", package: str = "") -> Page:
@@ -108,9 +112,9 @@ def from_function(function: Callable[..., Recipe]) -> Page:
         return _page(name, function, None, partial(_origin_of_session, function, name))
     if module.__name__ != "__main__" and "." in module.__name__:
         return _page(name, function, module, partial(_origin_of_module, module, name, ""))
-    if module not in _texts:
-        _texts[module] = _read(Path(file))
-    return _page(name, function, module, partial(_origin_of_file, Path(file).resolve(), module, name))
+    if module not in _loaded.values() and function not in _origins:
+        TEXTS[module] = read(Path(file))  # anew for each function: the module may have been reloaded
+    return _page(name, function, module, partial(_origin_of_file, Path(file).resolve(), module, function))
 
 
 def from_value(value: Recipe) -> Page:
@@ -191,38 +195,27 @@ def _refuse_other_signatures(function: Callable[..., Any]) -> None:
 
 def _import(path: Path) -> ModuleType:
     """Import a file under a name of its own, from the text that it has now."""
-    text, place = _read(path), path.resolve()
-    if (str(place), text) in _loaded:
+    text, place = read(path), path.resolve()
+    if not drop_changed(place.parent) and (str(place), text) in _loaded:
         return _loaded[str(place), text]
     digest = hashlib.sha256(f"{place}\n{text}".encode()).hexdigest()
-    module = ModuleType(f"zerosum_recipe_{re.sub(r'[^0-9A-Za-z]+', '_', path.stem)}_{digest[:12]}")
+    module = ModuleType(f"{PREFIX}{re.sub(r'[^0-9A-Za-z]+', '_', path.stem)}_{digest[:12]}")
     module.__file__ = str(place)
     sys.modules[module.__name__] = module  # dataclasses and the compiler look for it there
     _importing.append(path)
     try:
-        with _first_on_path(place.parent):
-            exec(compile(text, str(place), "exec"), vars(module))
+        import_module("zerosum.systems")  # and torch: a file that is called as one of its modules must not hide that
+        with first_on_path(place.parent):
+            exec(compile(text, str(place), "exec", dont_inherit=True), vars(module))
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(f"{path}{_line(error, place)}: {type(error).__name__}: {error}") from error
     finally:
         _importing.pop()
-    _texts[module] = text
+    TEXTS[module] = text
     _loaded[str(place), text] = module
     return module
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except IsADirectoryError as error:
-        raise UsageError(f"{path} is a folder; name a Python file in it") from error
-    except FileNotFoundError as error:
-        beside = [str(file) for file in path.parent.glob("*.py")]
-        raise UsageError(f"there is no file {path}.{nearest(str(path), beside)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _line(error: BaseException, path: Path) -> str:
@@ -235,49 +228,6 @@ def _line(error: BaseException, path: Path) -> str:
             numbers.append(trace.tb_lineno)
         trace = trace.tb_next
     return f", line {numbers[-1]}" if numbers else ""
-
-
-@contextmanager
-def _first_on_path(folder: Path) -> Iterator[None]:
-    """Let imports find what lies in a folder, as those of a script do, even where another folder had a namesake."""
-    names = {entry.stem for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir()}
-    others = {name for name in names if name in sys.modules and _elsewhere(sys.modules[name], folder)}
-    namesakes = {name: module for name, module in sys.modules.items() if name.split(".")[0] in others}
-    for name in namesakes:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder))
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = written
-        sys.path.remove(str(folder))
-        if str(folder) not in sys.path:
-            sys.path.append(str(folder))  # for what functions import when they are called
-        for module in _modules_in(folder).values():
-            _texts.setdefault(module, _read(Path(str(module.__file__))))
-            _siblings.setdefault(folder, set()).add(module)
-        sys.modules.update(namesakes)
-
-
-def _elsewhere(module: ModuleType, folder: Path) -> bool:
-    """Whether a module was read from a file of other people's projects: not this folder, not Python, not a package."""
-    file = Path(getattr(module, "__file__", None) or sysconfig.get_path("stdlib")).resolve()
-    fixed = (folder, *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")))
-    return not any(file.is_relative_to(place) for place in fixed)
-
-
-def _modules_in(folder: Path) -> dict[str, ModuleType]:
-    """The imported modules that lie in a folder, by their paths in it; installed packages are left out."""
-    found = {}
-    for name, module in [*((m.__name__, m) for m in _siblings.get(folder, ())), *sys.modules.items()]:
-        file = getattr(module, "__file__", None)
-        if not file or not os.path.isabs(file) or name == "__main__" or name.split(".")[0] == "zerosum":
-            continue  # torch has modules that state a file which does not exist
-        path = Path(file).resolve()
-        if path.suffix == ".py" and path.is_relative_to(folder) and "site-packages" not in path.parts:
-            found[path.relative_to(folder).as_posix()] = module
-    return found
 
 
 def _choose(module: ModuleType, where: str, function: str) -> Callable[..., Any]:
@@ -310,19 +260,16 @@ def _checked(found: Any, where: str) -> Callable[..., Any]:
     return found
 
 
-def _origin_of_file(path: Path, module: ModuleType, function: str) -> Origin:
-    folder = path.parent
-    beside = {
-        name: _texts[other] if other in _texts else _texts.setdefault(other, _read(folder / name))
-        for name, other in sorted(_modules_in(folder).items())
-        if name != path.name
-    }
-    return Origin("file", str(path), function, files={path.name: _texts[module], **beside})
+def _origin_of_file(path: Path, module: ModuleType, function: Callable[..., Any]) -> Origin:
+    if function not in _origins:
+        files = {path.name: TEXTS[module], **texts_beside(path, TEXTS[module])}
+        _origins[function] = Origin("file", str(path), function.__name__, files=files)
+    return _origins[function]
 
 
 def _origin_of_module(module: ModuleType, function: str, package: str) -> Origin:
     file = Path(str(module.__file__))
-    return Origin("module", module.__name__, function, package, {file.name: _texts.setdefault(module, _read(file))})
+    return Origin("module", module.__name__, function, package, {file.name: TEXTS.setdefault(module, read(file))})
 
 
 def _origin_of_session(function: Callable[..., Any], name: str) -> Origin:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from zerosum import values
 from zerosum.arguments import RENAMED, texts_of
 from zerosum.errors import UsageError, nearest
 
@@ -88,6 +89,19 @@ class Page:
             return parameter
         return parameter.replace(annotation=str if parameter.default is None else type(parameter.default))
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of the arguments."""
+        return {name: self._valued(name, parameter.default) for name, parameter in self.arguments.items()}
+
+    def _valued(self, name: str, value: Any) -> Any:
+        """A value for an argument, in the type that the argument states."""
+        stated = inspect.signature(self.function).parameters[name].annotation is not inspect.Parameter.empty
+        try:
+            return values.argument(value, self.arguments[name], stated=stated)
+        except TypeError as error:
+            raise UsageError(f"recipe {self.name!r}: {name} {error}") from error
+
     @property
     def texts(self) -> dict[str, str]:
         """What each argument means."""
@@ -103,14 +117,14 @@ class Page:
         }
 
     def current(self, given: Mapping[str, Any], *, note: bool = True) -> dict[str, Any]:
-        """Arguments, those with names of earlier versions under their names of today.
+        """Arguments in the types that they state, those with names of earlier versions under their names of today.
 
         Args:
             given: Arguments by name.
             note: Whether to warn of a name that has changed.
 
         Raises:
-            UsageError: There is no such argument, or one is given under both of its names.
+            UsageError: There is no such argument, one is given under both of its names, or cannot have that value.
         """
         found: dict[str, Any] = {}
         for key, value in given.items():
@@ -124,5 +138,5 @@ class Page:
                 raise UsageError(f"recipe {self.name!r}: {now!r} is given twice, once under its earlier name")
             if now != key and note:
                 warnings.warn(f"recipe {self.name!r}: the argument {key!r} is now called {now!r}", stacklevel=4)
-            found[now] = value
+            found[now] = self._valued(now, value)
         return found

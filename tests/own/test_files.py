@@ -160,7 +160,11 @@ def test_two_projects_with_networks_of_one_name_do_not_mix(tmp_path: Path) -> No
         ("def recipe():\n    pass\n", "recipe 'recipe' must take the data first"),
         ("def recipe(data, *, lr):\n    pass\n", "its argument 'lr' has no default; give it one"),
         ("def recipe(data, **more):\n    pass\n", "its argument 'more' cannot be given by name"),
-        ("def recipe(data, *, lr: Rate = 1):\n    pass\n", "an annotation of its arguments cannot be read"),
+        ("def recipe(data, *, lr: Rate = 1):\n    pass\n", "{file}, line 1: NameError: name 'Rate' is not defined"),
+        (
+            "from __future__ import annotations\ndef recipe(data, *, lr: Rate = 1):\n    pass\n",
+            "an annotation of its arguments cannot be read",
+        ),
         ("def recipe(data, *, seed=1):\n    pass\n", "every run has a setting 'seed'; give the argument another name"),
         ("def recipe(data, *, labels=1):\n    pass\n", "every run has a setting 'labels'"),
         ("def recipe(data, *, net=print):\n    pass\n", "net=<built-in function print> cannot be recorded"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from zerosum.errors import UsageError
 from zerosum.pages import Page
-from zerosum.runs.settings import Settings
+from zerosum.runs.settings import Settings, setting
 
 MOVED_ARGUMENTS = frozenset({"ema"})  # arguments of recipes (BigGAN's) that are settings of every run today
 
@@ -25,8 +25,7 @@ def arguments_of(record: Mapping[str, Any], page: Page) -> dict[str, Any]:
     """
     known = page.arguments
     recorded = {key: value for key, value in record["arguments"].items() if key in known or key not in MOVED_ARGUMENTS}
-    defaults = {key: parameter.default for key, parameter in known.items()}
-    return defaults | page.current(recorded, note=False)
+    return page.defaults | page.current(recorded, note=False)
 
 
 def settings_of(record: Mapping[str, Any], page: Page) -> Settings:
@@ -49,8 +48,14 @@ def settings_of(record: Mapping[str, Any], page: Page) -> Settings:
 
 
 def changes_of(page: Page, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes to arguments and settings of a recipe, with arguments under today's names."""
-    return {page.earlier_names.get(key, key): value for key, value in changes.items()}
+    """Changes to arguments and settings of a recipe, with arguments under today's names, in the types of both.
+
+    Raises:
+        UsageError: A value is of another type.
+    """
+    today = {page.earlier_names.get(key, key): value for key, value in changes.items()}
+    arguments = page.current({key: value for key, value in today.items() if key in page.arguments}, note=False)
+    return {key: arguments[key] if key in arguments else setting(key, value) for key, value in today.items()}
 
 
 def renamer(page: Page) -> Callable[[str, Collection[str]], str]:

@@ -59,6 +59,11 @@ class Run:
         self._recipe, self._data = recipe, data
         self._how: dict[str, Any] = {"best": best, "step": step, "device": device}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has, in another process too: its folder leads to all else."""
+        kept = ("folder", "record", "outcome", "_data", "_how")
+        return {name: vars(self)[name] for name in kept} | {"_recipe": None}
+
     @property
     def path(self) -> Path:
         """Folder of the run."""

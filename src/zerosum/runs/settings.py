@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, get_type_hints
 
 import torch
 
 from zerosum.core import parallel
 from zerosum.errors import UsageError
+from zerosum.values import as_stated
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Settings:
     track: Literal["none", "trackio", "wandb"] = "none"
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, setting(field.name, getattr(self, field.name)))
         for name in ("log_every", "sample_every", "save_every", "keep", "eval_every", "eval_count"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be 0 or more, got {getattr(self, name)}", argument=name)
@@ -75,8 +80,31 @@ class Settings:
             raise UsageError(f"ema must be at least 0 and below 1, got {self.ema}", argument="ema")
         if self.accumulate < 1:
             raise UsageError(f"accumulate must be at least 1, got {self.accumulate}", argument="accumulate")
-        if self.minutes is not None and not self.minutes > 0:
-            raise UsageError(f"minutes must be above 0, got {self.minutes}", argument="minutes")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UsageError(f"minutes must be above 0 and finite, got {self.minutes}", argument="minutes")
+        if self.out == "":
+            raise UsageError("out must name a folder, got ''", argument="out")
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(Settings)
+
+
+def setting(name: str, value: Any) -> Any:
+    """A value for a setting, in the setting's type; values for other names as they are.
+
+    Raises:
+        UsageError: The value is of another type.
+    """
+    if isinstance(value, torch.device):
+        value = str(value)
+    if name == "metrics" and isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    try:
+        return as_stated(value, _types()[name]) if name in _types() else value
+    except TypeError as error:
+        raise UsageError(f"{name} {error}", argument=name) from error
 
 
 # Words that mean the same for every recipe, and so cannot be the names of a recipe's own arguments.

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import torch
 
@@ -112,8 +112,7 @@ def _complete(page: Page, arguments: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: There is no such argument, it cannot have that value, or its name is that of a setting.
     """
     refuse_clashes(page)
-    given = page.current(arguments)
-    full = {key: given.get(key, parameter.default) for key, parameter in page.arguments.items()}
+    full = page.defaults | page.current(arguments)
     for key, value in full.items():
         try:
             json.dumps(value, allow_nan=False)
@@ -122,11 +121,6 @@ def _complete(page: Page, arguments: Mapping[str, Any]) -> dict[str, Any]:
                 f"recipe {page.name!r}: {key}={value!r} cannot be recorded; arguments are numbers, texts, True, False, "
                 "None, or lists of these"
             ) from error
-    for key, parameter in page.arguments.items():
-        choices = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
-        if choices and full[key] not in choices:  # only from Python: the command line refuses it itself
-            listed = ", ".join(map(str, choices))
-            raise UsageError(f"recipe {page.name!r}: {key} must be one of {listed}, not {full[key]!r}")
     return full
 
 
@@ -151,7 +145,7 @@ def _call(page: Page, data: Data, arguments: Mapping[str, Any]) -> Recipe:
         recipe = page.function(data, **arguments)
     except ValueError as error:
         raise UsageError(f"recipe {page.name!r} on {data.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if page.origin is None:
             raise
         raise UsageError(
@@ -165,7 +159,7 @@ def _call(page: Page, data: Data, arguments: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """``"FILE, line N: "`` of the innermost line that is neither zerosum's nor an installed package's."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = Path(__file__).parents[1]

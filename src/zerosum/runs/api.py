@@ -18,7 +18,7 @@ import torch
 from zerosum import __version__, own, registry
 from zerosum.core import parallel
 from zerosum.data import is_given
-from zerosum.errors import NonFiniteLoss, UsageError
+from zerosum.errors import NonFiniteLoss, UsageError, nearest
 from zerosum.folder import RunFolder
 from zerosum.pages import Page
 from zerosum.runs import source
@@ -93,8 +93,17 @@ def setup_of(
     """
     settings = Settings(**{key: value for key, value in arguments.items() if key in SETTINGS})
     rest = {key: value for key, value in arguments.items() if key not in SETTINGS}
+    _refuse_mistyped_settings(page, rest)
     wanted = arguments.get("data") if data is None else data
     return build(page, rest, settings, data=wanted, labels=labels, progress=progress)
+
+
+def _refuse_mistyped_settings(page: Page, arguments: Mapping[str, Any]) -> None:
+    """Refuse what the recipe does not have and a setting of every run is called nearly; the page refuses the rest."""
+    for key in arguments.keys() - page.arguments.keys() - page.earlier_names.keys():
+        hint = nearest(key, sorted({*page.arguments, *SETTINGS}), cutoff=0.7)
+        if hint and hint != nearest(key, page.arguments, cutoff=0.7):
+            raise UsageError(f"recipe {page.name!r} has no argument {key!r}, and no run has such a setting.{hint}")
 
 
 def resume(

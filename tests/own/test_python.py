@@ -144,7 +144,7 @@ PAGE += "    return gan(data, width=width, latent=2, batch_size=4, steps=steps)\
 def test_packages_register_recipes(package: Package, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package.install("theirgans", {"their-gan": "theirgans.gan:recipe"}, "theirgans/gan.py", PAGE)
     assert run_verb(["train", "--help"]) == 0
-    assert "their-gan      of theirgans 1.2" in capsys.readouterr().out
+    assert "their-gan of theirgans 1.2" in " ".join(capsys.readouterr().out.split())
     assert run_verb(["recipes"]) == 0
     assert "their-gan" in capsys.readouterr().out
     assert run_verb(["recipes", "their-gan"]) == 0

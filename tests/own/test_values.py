@@ -1,6 +1,7 @@
 """Values of arguments and settings from Python: in the types that are stated, or refused with what they must be."""
 
 import copy
+import dataclasses
 import enum
 import pickle
 from collections.abc import Sequence
@@ -120,3 +121,21 @@ def test_a_run_is_copied_and_pickled(tmp_path: Path) -> None:
     samples = run.sample(3, seed=1)
     for other in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
         torch.testing.assert_close(other.sample(3, seed=1), samples, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"batch_size": "4"}, "its batch_size must be a whole number, not '4'"),
+        ({"generator": "Z"}, "its generator is called 'Z', but its networks are G, D"),
+        ({"phases": ()}, "its generator is called 'G', but its networks are none"),
+    ],
+)
+def test_what_a_recipe_returned_is_checked(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+    def mistaken(data: zs.data.Data) -> zs.Recipe:
+        made: zs.Recipe = dataclasses.replace(careful(data), **wrong)
+        return made
+
+    with pytest.raises(UsageError, match=said):
+        zs.train(mistaken, data="ring", out=tmp_path / "run", **FEW)
+    assert not (tmp_path / "run").exists()

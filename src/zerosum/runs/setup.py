@@ -179,6 +179,15 @@ def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dty
 
 def _check(name: str, recipe: Recipe, settings: Settings, data: Data | None) -> None:
     world = parallel.world()
+    for key, value in (("batch_size", recipe.batch_size), *(("steps", phase.steps) for phase in recipe.phases)):
+        if type(value) is not int:
+            raise UsageError(f"recipe {name!r}: its {key} must be a whole number, not {value!r}")
+    networks = recipe.phases[0].game.nets if recipe.phases else {}
+    if recipe.generator not in networks:
+        raise UsageError(
+            f"recipe {name!r}: its generator is called {recipe.generator!r}, but its networks are "
+            f"{', '.join(networks) or 'none'}; give Recipe(generator=...) one of these"
+        )
     if recipe.batch_size < 1 or recipe.steps < 1:
         raise UsageError(f"recipe {name!r} needs at least one sample per batch and one step")
     if recipe.batch_size % (world * settings.accumulate):

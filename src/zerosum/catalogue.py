@@ -53,5 +53,3 @@ def figures() -> dict[str, dict[str, Any]]:
     """What was measured, by recipe and data: ``{recipe: {"fashion-mini": {...}, "ring": {...}, "grid": {...}}}``."""
     recipes: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text("utf-8"))["recipes"] if MEASURED.exists() else {}
     return recipes
-
-

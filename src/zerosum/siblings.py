@@ -74,7 +74,7 @@ def _elsewhere(module: ModuleType, folder: Path) -> bool:
 
 def drop_changed(folder: Path) -> bool:
     """Forget what was imported from a folder, so that it is imported again, if a file of it has changed since then."""
-    modules = [module for module in _modules_in(folder).values() if not module.__name__.startswith(PREFIX)]
+    modules = list(_modules_in(folder).values())
     changed = any(module in TEXTS and _now(module) != TEXTS[module] for module in modules)
     if changed:
         _siblings.pop(folder, None)
@@ -100,7 +100,9 @@ def texts_beside(path: Path, text: str) -> dict[str, str]:
     """
     folder, found = path.parent, {}
     for name, module in _modules_in(folder).items():
-        found[name] = TEXTS[module] if module in TEXTS else TEXTS.setdefault(module, read(folder / name))
+        if module not in TEXTS:
+            TEXTS[module] = read(folder / name)
+        found[name] = TEXTS[module]
     waiting = [("", text), *found.items()]
     while waiting:
         name, text = waiting.pop()
@@ -154,8 +156,10 @@ def _modules_in(folder: Path) -> dict[str, ModuleType]:
     found = {}
     for name, module in [*((m.__name__, m) for m in _siblings.get(folder, ())), *sys.modules.items()]:
         file = getattr(module, "__file__", None)
-        if not file or not os.path.isabs(file) or name == "__main__" or name.split(".")[0] == "zerosum":
-            continue  # torch has modules that state a file which does not exist
+        if not file or not os.path.isabs(file):  # torch has modules that state a file which does not exist
+            continue
+        if name == "__main__" or name.split(".")[0] == "zerosum" or name.startswith(PREFIX):
+            continue  # another recipe's file in the same folder is no part of this one
         path = Path(file).resolve()
         if path.suffix == ".py" and path.is_relative_to(folder) and "site-packages" not in path.parts:
             found[path.relative_to(folder).as_posix()] = module

@@ -370,5 +370,3 @@ def has_images(source: str | PathLike[str]) -> bool:
 def _held_out_images(source: Any, shape: tuple[int, ...]) -> ImageSet:
     splits = isinstance(source, str) and has_splits(source)
     return images_of(load_like(source, shape, **({"split": "test"} if splits else {})))
-
-

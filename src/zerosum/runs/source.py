@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,17 +53,26 @@ def page_of(folder: RunFolder, record: Mapping[str, Any], given: Any = None, *, 
     Raises:
         UsageError: The recipe is gone, or has changed; the message shows the difference.
     """
+    # The run keeps its name, which its checkpoints state: a file may be called otherwise now.
+    return replace(_unchanged(folder, record, given, goes_on=goes_on), name=str(record["recipe"]))
+
+
+def _unchanged(folder: RunFolder, record: Mapping[str, Any], given: Any, *, goes_on: bool) -> Page:
     source = record.get("source")
     if source is None:
-        return registry.page(str(record["recipe"]) if given is None else given)
+        page = registry.page(str(record["recipe"]) if given is None else given)
+        if page.origin is not None or page.name != record["recipe"]:
+            raise UsageError(
+                f"recipe={page.name}: {folder.path} was trained with zerosum's {record['recipe']!r}; leave recipe out",
+                argument="recipe",
+            )
+        return page
     kept = _kept(folder, source)
     if given is not None:
         page = registry.page(given)
         origin = page.origin() if page.origin is not None else Origin("value", "", "")
-        if origin.kind != "value" or source["kind"] != "value":
-            _refuse_changes(
-                folder, kept, _same_part(origin, kept), f"recipe={given if isinstance(given, str) else page.name}"
-            )
+        named = given if isinstance(given, str) else page.name
+        _refuse_changes(folder, kept, _same_part(origin, kept), f"recipe={named}")
         return page
     if source["kind"] == "file":
         return _of_file(folder, source, kept, goes_on=goes_on)
@@ -101,7 +111,7 @@ def _same_part(origin: Origin, kept: Mapping[str, str]) -> dict[str, str]:
     if not origin.files or not kept:
         return dict(origin.files)
     first, entry = next(iter(origin.files)), next(iter(kept))
-    return {entry if name == first else name: text for name, text in origin.files.items() if name in {first, *kept}}
+    return {entry if name == first else name: text for name, text in origin.files.items()}
 
 
 def _kept(folder: RunFolder, source: Mapping[str, Any]) -> dict[str, str]:

@@ -253,3 +253,9 @@ def test_the_english_is_plain(pattern: str) -> None:
         for match in re.finditer(pattern, text)
     ]
     assert not found
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Of two with one name, only one is collected."""
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}

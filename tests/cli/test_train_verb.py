@@ -270,3 +270,9 @@ def test_devices_that_are_there() -> None:
 @pytest.mark.parametrize("verb", [name for name in VERBS.names if name != "completion"])
 def test_a_mistyped_option_has_one_exit_code_everywhere(zerosum, verb: str) -> None:
     assert zerosum(verb, *(["gan"] if verb in ("train", "lab") else []), "--no-such-option").code == 2
+
+
+def test_a_value_that_a_recipe_refuses_is_named_as_its_option(zerosum) -> None:
+    said = zerosum("train", "dcgan", "--width", 0)
+    assert said.code == 2
+    assert "--width 0" in said.err

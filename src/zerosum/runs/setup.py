@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -144,7 +145,9 @@ def _call(page: Page, data: Data, arguments: Mapping[str, Any]) -> Recipe:
     try:
         recipe = page.function(data, **arguments)
     except ValueError as error:
-        raise UsageError(f"recipe {page.name!r} on {data.name}: {error}") from error
+        named = re.match(r"(\w+)=", str(error))  # messages of recipes begin with the argument, as in "width=0: ..."
+        argument = named[1] if named and named[1] in arguments else None
+        raise UsageError(f"recipe {page.name!r} on {data.name}: {error}", argument=argument) from error
     except (Exception, SystemExit) as error:
         if page.origin is None:
             raise

@@ -31,8 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"core", "data"},
     "theory": {"core", "objectives", "networks", "constraints"},
     "systems": {"core", "data", "latent"},
-    "pages": {"systems"},
-    "own": {"pages", "systems"},
+    "values": set(),
+    "siblings": set(),
+    "pages": {"systems", "values"},
+    "own": {"pages", "siblings", "systems"},
     "registry": {"systems", "pages", "own"},
     "catalogue": {"registry"},
     "equations": set(),
@@ -40,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"folder"},
     "parts": {"core", "systems", *BLOCKS},
     "recipes": {"core", "systems", "registry", "parts", *BLOCKS},
-    "runs": {"core", "systems", "registry", "pages", "own", "data", "metrics", "latent", "networks"}
+    "runs": {"core", "systems", "registry", "pages", "own", "values", "data", "metrics", "latent", "networks"}
     | {"folder", "report"},
     "lab": {"core", "systems", "registry", "equations", "pages", "own", "metrics", "theory", "runs", "report", *BLOCKS},
     "cli": {

@@ -89,8 +89,8 @@ def test_damaged_images_are_noted_or_refused(zerosum) -> None:
     ("words", "code", "part"),
     [
         (["ring", "--size", 16], 1, "size"),
-        (["folder:nowhere"], 1, "nowhere"),
-        (["nowhere/"], 1, "there is no file or folder 'nowhere/'"),
+        (["folder:nowhere"], 2, "nowhere"),
+        (["nowhere/"], 2, "there is no file or folder 'nowhere/'"),
         (["file"], 1, "file is not a folder of images, a .zip or an .npz"),
         (["ring", "--out", "x.jpg"], 2, "call it x.png"),
         (["ring", "--out", "file/x.png"], 2, "cannot be written"),

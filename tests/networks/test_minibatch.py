@@ -178,4 +178,5 @@ def test_networks_to_build_on_must_have_features_and_a_last_layer() -> None:
     with pytest.raises(TypeError, match="the last layer of Critic is wrapped"):
         MinibatchCritic(normed)  # its last layer cannot be made wider
     x = torch.randn(4, 2)
+    normed.eval()  # or each call would renew the singular vectors
     assert torch.equal(normed.judge(x).logits, normed(x))

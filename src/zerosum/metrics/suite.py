@@ -142,7 +142,7 @@ class Judge:
         for measure in self.measures:
             real = self._real_side(measure)
             try:
-                number = count or _number(measure, real, held)
+                number = _number(measure, real, held) if count is None else count
                 key = number, _key(measure)
                 if key not in sides:
                     sides[key] = self._side(fakes(number), measure)

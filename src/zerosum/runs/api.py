@@ -73,12 +73,12 @@ def train(
     setup = setup_of(page, arguments, data=data, labels=labels, progress=shown)
     check(setup)
     check_tracking(setup.settings)
+    folder = RunFolder(setup.settings.out or RunFolder.free_path(page.name, setup.settings.data))
+    parallel.wait()  # all have found the same free place before one of them takes it
     if parallel.rank() == 0:
-        folder = RunFolder.create(setup.settings.out, page.name, setup.settings.data)
+        RunFolder.create(str(folder.path), page.name, setup.settings.data)
         folder.write_record(record_of(setup) | source.keep(folder, page))
     parallel.wait()
-    if parallel.rank() != 0:
-        folder = RunFolder(setup.settings.out or "")
     return _play(setup, folder, progress=shown, stop=stop)
 
 
@@ -191,6 +191,7 @@ def _play(
     with interruptible(signal.SIGINT) if stop is None else nullcontext(stop) as request:
         display = display_for(setup.recipe.steps, shown=progress, unit="samples" if setup.data.is_points else "images")
         outcome = _play_here(setup, folder, Training(setup, folder, display, request), record)
+    parallel.wait()  # what the first rank has written is there for all
     if request.asked and stop is None:
         if progress:
             print(f"stopped after {outcome.step:,} steps, saved in {folder.path}", file=sys.stderr, flush=True)

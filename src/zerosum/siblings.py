@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
@@ -67,9 +68,20 @@ def first_on_path(folder: Path) -> Iterator[None]:
 
 def _elsewhere(module: ModuleType, folder: Path) -> bool:
     """Whether a module was read from a file of other people's projects: not this folder, not Python, not a package."""
-    file = Path(getattr(module, "__file__", None) or sysconfig.get_path("stdlib")).resolve()
-    fixed = (folder, *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")))
-    return not any(file.is_relative_to(place) for place in fixed)
+    file = _real(getattr(module, "__file__", None) or sysconfig.get_path("stdlib"))
+    return not any(file.is_relative_to(place) for place in (folder, *_fixed()))
+
+
+@cache
+def _fixed() -> tuple[Path, ...]:
+    """The folders of Python and of installed packages."""
+    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
+
+
+@cache
+def _real(file: str) -> Path:
+    """The path of a module's file without links. There are thousands of modules, and they stay where they are."""
+    return Path(file).resolve()
 
 
 def drop_changed(folder: Path) -> bool:
@@ -160,7 +172,7 @@ def _modules_in(folder: Path) -> dict[str, ModuleType]:
             continue
         if name == "__main__" or name.split(".")[0] == "zerosum" or name.startswith(PREFIX):
             continue  # another recipe's file in the same folder is no part of this one
-        path = Path(file).resolve()
-        if path.suffix == ".py" and path.is_relative_to(folder) and "site-packages" not in path.parts:
+        path = _real(file)
+        if path.suffix == ".py" and folder in path.parents and "site-packages" not in path.parts:
             found[path.relative_to(folder).as_posix()] = module
     return found

@@ -81,7 +81,8 @@ def takes_points(name: str) -> bool:
     return True
 
 
-MANY_LAYERS = ("biggan", "biggan-deep", "sagan")  # half a minute and more to trace; the parts have tests of their own
+# Ten seconds to a minute to trace; the parts have tests of their own.
+MANY_LAYERS = ("biggan", "biggan-deep", "sagan", "semi-gan", "sngan-projection")
 # Derivatives too are made graphs of these, with all kinds of parts among them; of the others the trace is run as it is.
 DERIVED = ("cgan", "ct-gan", "semi-gan", "sngan", "unrolled", "wgan-gp")
 

@@ -110,7 +110,7 @@ def from_function(function: Callable[..., Recipe]) -> Page:
     file = getattr(module, "__file__", None)
     if module is None or file is None or getattr(module, name, None) is not function:
         return _page(name, function, None, partial(_origin_of_session, function, name))
-    if module.__name__ != "__main__" and "." in module.__name__:
+    if "." in module.__name__:
         return _page(name, function, module, partial(_origin_of_module, module, name, ""))
     if module not in _loaded.values() and function not in _origins:
         TEXTS[module] = read(Path(file))  # anew for each function: the module may have been reloaded
@@ -119,7 +119,6 @@ def from_function(function: Callable[..., Recipe]) -> Page:
 
 def from_value(value: Recipe) -> Page:
     """A finished ``Recipe``, which has no arguments."""
-
     return Page("recipe", lambda data: value, UNDESCRIBED, origin=lambda: Origin("value", "", ""))
 
 
@@ -207,9 +206,10 @@ def _import(path: Path) -> ModuleType:
         import_module("zerosum.systems")  # and torch: a file that is called as one of its modules must not hide that
         with first_on_path(place.parent):
             exec(compile(text, str(place), "exec", dont_inherit=True), vars(module))
-    except UsageError:
-        raise
     except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        if isinstance(error, UsageError):
+            raise
         raise UsageError(f"{path}{_line(error, place)}: {type(error).__name__}: {error}") from error
     finally:
         _importing.pop()

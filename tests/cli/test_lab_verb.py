@@ -185,7 +185,9 @@ def test_other_numbers_do_not_show_the_claims(name: str, seed: int | None) -> No
 
 @pytest.mark.parametrize("name", lab.titles())
 def test_claims_can_be_judged_of_zeros(name: str) -> None:
-    lab.find(name).claims(altered(FULL[name]["numbers"], lambda _: 0.0))
+    judged = lab.find(name).claims(altered(FULL[name]["numbers"], lambda _: 0.0))
+    assert judged
+    assert {type(shown) for shown in judged.values()} == {bool}
 
 
 def one_of(

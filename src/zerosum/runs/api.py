@@ -213,11 +213,9 @@ def _play_here(setup: Setup, folder: RunFolder, training: Training, record: Mapp
             folder.write_record({key: value for key, value in record.items() if key != "schema"})
         try:
             return training.play()
-        except NonFiniteLoss:
-            raise
-        except Exception:
-            if record is None and training.step == 0 and not folder.checkpoints():
-                shutil.rmtree(folder.path)  # it failed before anything was learnt
+        except Exception as error:
+            if record is None and training.step == 0 and not isinstance(error, NonFiniteLoss):
+                shutil.rmtree(folder.path)  # it failed before anything was learnt, or can be looked at
             raise
         finally:
             if folder.path.is_dir():

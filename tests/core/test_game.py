@@ -111,12 +111,40 @@ def test_unknown_networks_are_named_together_with_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("terms", "shown"), [({}, "none"), ({"adv": torch.ones(8), "gp": torch.ones(())}, r"'adv': \(8,\), 'gp': \(\)")]
+    ("terms", "shown"),
+    [
+        ({}, "{}"),
+        ({"adv": torch.ones(8), "gp": torch.ones(())}, r"'adv': 'tensor \(8,\)', 'gp': 'tensor \(\)'"),
+        ({"adv": 0.5}, "'adv': 'float'"),
+        (torch.ones(()), r"not tensor \(\)"),
+        ([torch.ones(())], r"not \['tensor \(\)'\]"),
+        (None, "not NoneType"),
+    ],
 )
-def test_losses_that_return_no_scalars_are_refused(terms: dict[str, Tensor], shown: str):
+def test_losses_that_return_no_scalars_are_refused(terms: Any, shown: str):
     game = gan(networks(), d=lambda n, b, m: terms)
-    with pytest.raises(ValueError, match=f"player 'D' must return scalars by name, .*{shown}"):
+    with pytest.raises(ValueError, match=f"player 'D' must be scalar tensors by name, .*{shown}"):
         play(game, "D", start(game), batch())
+
+
+def test_a_loss_that_does_not_depend_on_what_is_moved_is_refused():
+    game = gan(networks(), d=lambda n, b, m: {"adv": b.x.mean()})
+    with pytest.raises(ValueError, match="the player that moves D does not depend on that"):
+        play(game, "D", start(game), batch())
+
+
+def test_weights_that_need_no_gradient_are_buffers_of_networks_that_move():
+    nets = networks()
+    nets["D"][0].weight.requires_grad_(False)
+    game = gan(nets)
+    game.nets["E"] = nn.Linear(2, 2).requires_grad_(False)  # nobody moves it: its weights are weights as ever
+    state = start(game)
+    assert "0.weight" in state.buffers["D"]
+    assert "0.weight" not in state.weights["D"]
+    assert set(state.weights["E"]) == {"weight", "bias"}
+    after, _ = play(game, "D", state, batch())
+    assert torch.equal(after.buffers["D"]["0.weight"], nets["D"][0].weight)
+    assert not torch.equal(after.weights["D"]["0.bias"], nets["D"][0].bias)
 
 
 # What an update does.

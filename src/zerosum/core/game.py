@@ -25,6 +25,7 @@ Terms = dict[str, Tensor]  # named scalars: a player minimises their sum, the lo
 Said = dict[str, Terms]  # what every player said in one iteration
 Memory = dict[str, Tensor]  # what persists beside the weights: a controller's gain, a fading factor, image pools
 Loss = Callable[["Nets", Any, Memory], Terms]
+Pull = tuple[dict[str, Tensors], Terms, "State"]  # a player's gradient, what it said, and the state with new buffers
 Projection = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]  # (weights, buffers) -> the same, constrained
 Steps = int | Callable[[int], int]  # updates per turn, or iteration t -> updates in its turn
 
@@ -35,6 +36,7 @@ class Player:
 
     Attributes:
         owns: Names of the networks that it moves: the only statement of what is differentiated, so losses never detach.
+            Weights with ``requires_grad=False`` stay as they are.
         loss: ``(nets, batch, memory) -> {name: scalar}``; the player descends the sum.
         steps: Updates per turn, each on a batch of its own; a function of the iteration t where their number varies,
             and of nothing else, or a resumed run would not be the same.
@@ -153,8 +155,10 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
         # Of two ways to say the same layout (1x1 kernels) the first, which updates keep: another is compiled again.
         return new.contiguous(memory_format=torch.channels_last) if channels_last and new.dim() == 4 else new
 
-    weights = {n: {k: copy(w) for k, w in net.named_parameters()} for n, net in game.nets.items()}
-    buffers = {n: {k: copy(b) for k, b in net.named_buffers()} for n, net in game.nets.items()}
+    still = {w for n in game.opts for w in game.nets[n].parameters() if not w.requires_grad}  # as good as buffers
+    weights = {n: {k: copy(w) for k, w in net.named_parameters() if w not in still} for n, net in game.nets.items()}
+    tensors = {n: dict(net.named_buffers()) | dict(net.named_parameters()) for n, net in game.nets.items()}
+    buffers = {n: {k: copy(b) for k, b in named.items() if k not in weights[n]} for n, named in tensors.items()}
     opt = {n: game.opts[n].init(weights[n]) for n in game.opts}
     memory = {k: copy(v) for k, v in game.memory.items()}
     average = {n: {k: v.clone() for k, v in (weights[n] | buffers[n]).items()} for n in game.average}
@@ -162,10 +166,7 @@ def start(game: Game, device: torch.device | str = "cpu", *, channels_last: bool
 
 
 class Network:
-    """A network bound to the weights and buffers of a state: call it, or a method of it, like the module.
-
-    ``weights`` are its weights by name, for penalties on themselves.
-    """
+    """A network bound to a state: call it, or a method of it, like the module. ``weights`` are its weights by name."""
 
     def __init__(self, module: nn.Module, weights: Tensors, buffers: Tensors, methods: dict[str, Method]) -> None:
         self._module, self.weights, self._buffers, self._methods = module, weights, buffers, methods
@@ -216,9 +217,7 @@ class Nets:
         return Nets(self._game, state, self._batch)
 
 
-def gradient(
-    game: Game, who: str, state: State, batch: Any, *, differentiable: bool = True
-) -> tuple[dict[str, Tensors], Terms, State]:
+def gradient(game: Game, who: str, state: State, batch: Any, *, differentiable: bool = True) -> Pull:
     """What ``who`` wants, ``{network: {weight: gradient}}``; the terms of its loss; the state with new buffers.
 
     Where nobody differentiates through it, ``differentiable=False`` gives the same numbers sooner.
@@ -237,9 +236,7 @@ def gradient(
     return pytree.tree_map(lambda g: g / game.accumulate, total), said, state
 
 
-def _gradient(
-    game: Game, who: str, state: State, batch: Any, differentiable: bool = True
-) -> tuple[dict[str, Tensors], Terms, State]:
+def _gradient(game: Game, who: str, state: State, batch: Any, differentiable: bool = True) -> Pull:
     player = game.players[who]
 
     def total(owned: dict[str, Tensors]) -> tuple[Tensor, tuple[Terms, dict[str, Tensors]]]:
@@ -248,9 +245,12 @@ def _gradient(
         # No cache: a weight cast under one derivative must not be reused under another.
         with torch.autocast(_device(state), game.autocast, enabled=game.autocast is not None, cache_enabled=False):
             terms = player.loss(nets, batch, state.memory)
-        if not terms or any(term.dim() for term in terms.values()):
-            shapes = {name: tuple(term.shape) for name, term in terms.items()}
-            raise ValueError(f"the loss of player {who!r} must return scalars by name, it returned {shapes or 'none'}")
+        named = isinstance(terms, dict) and all(isinstance(t, Tensor) and not t.dim() for t in terms.values())
+        if not named or not terms:
+            found = pytree.tree_map(
+                lambda t: f"tensor {(*t.shape,)}" if hasattr(t, "shape") else type(t).__name__, terms
+            )
+            raise ValueError(f"the loss of player {who!r} must be scalar tensors by name, {{'adv': loss}}, not {found}")
         return torch.stack([term.float() for term in terms.values()]).sum(), (terms | nets._notes, buffers)
 
     owned = {name: state.weights[name] for name in player.owns}
@@ -267,6 +267,8 @@ def _taped(function: Callable[[Any], tuple[Tensor, Any]]) -> Callable[[Any], Any
         leaves = pytree.tree_map(lambda w: w.detach().requires_grad_(), owned)
         with torch.enable_grad():
             value, aux = function(leaves)
+        if not value.requires_grad:
+            raise ValueError(f"the loss of the player that moves {', '.join(owned)} does not depend on that")
         flat, spec = pytree.tree_flatten(leaves)
         grads = torch.autograd.grad(value, flat, materialize_grads=True)
         return pytree.tree_unflatten(list(grads), spec), pytree.tree_map(torch.detach, (value, aux))

@@ -7,18 +7,30 @@ from zerosum.errors import DataError
 
 if TYPE_CHECKING:
     from zerosum.data.base import Data
-    from zerosum.data.check import check_data
+    from zerosum.data.check import check_batch, check_data
     from zerosum.data.images import Images
     from zerosum.data.points import Points
     from zerosum.data.sources import SOURCES, is_given, load, resolve
 
-__all__ = ["SOURCES", "Data", "DataError", "Images", "Points", "check_data", "is_given", "load", "resolve"]
+__all__ = [
+    "SOURCES",
+    "Data",
+    "DataError",
+    "Images",
+    "Points",
+    "check_batch",
+    "check_data",
+    "is_given",
+    "load",
+    "resolve",
+]
 
 _HOME = {
     "SOURCES": "sources",
     "Data": "base",
     "Images": "images",
     "Points": "points",
+    "check_batch": "check",
     "check_data": "check",
     "is_given": "sources",
     "load": "sources",

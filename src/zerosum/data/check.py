@@ -26,13 +26,26 @@ def check_data(data: Any) -> Data:
         )
     _check_attributes(data)
     size = 2 if data.count is None else min(2, data.count)
-    x, y = _read(data, size)
-    _check_samples(data, x, size)
-    _check_labels(data, y, size)
+    x = check_batch(data, size)
     again, _ = _read(data, size)
     if not torch.equal(x, again):
         raise _broken(data, "batch(0, ...) gives other samples each time; they must follow from its arguments alone")
     return data
+
+
+def check_batch(data: Data, size: int, *, seed: int = 0, rank: int = 0, world: int = 1) -> Tensor:
+    """Check the first batch of ``size`` samples. The arguments are those of ``Data.batch``.
+
+    Returns:
+        Its samples.
+
+    Raises:
+        DataError: A promise is not kept; the message says which one.
+    """
+    x, y = _read(data, size, seed=seed, rank=rank, world=world)
+    samples = _check_samples(data, x, size)
+    _check_labels(data, y, size)
+    return samples
 
 
 def _check_attributes(data: Data) -> None:
@@ -58,21 +71,21 @@ def _check_attributes(data: Data) -> None:
         raise _broken(data, f"count must be the number of samples, or None where there is no end, not {count!r}")
 
 
-def _read(data: Data, size: int) -> tuple[Any, Any]:
+def _read(data: Data, size: int, *, seed: int = 0, rank: int = 0, world: int = 1) -> tuple[Any, Any]:
     try:
-        batch = data.batch(0, size, seed=0, rank=0, world=1, device="cpu")
+        batch = data.batch(0, size, seed=seed, rank=rank, world=world, device="cpu")
     except DataError:
         raise
     except Exception as error:  # whatever the user's own code raises
         words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        call = f"batch(0, {size}, seed=0, rank=0, world=1, device='cpu')"
+        call = f"batch(0, {size}, seed={seed}, rank={rank}, world={world}, device='cpu')"
         raise _broken(data, f"{call} raised {words}") from error
     if not isinstance(batch, tuple) or len(batch) != 2:
         raise _broken(data, f"batch() must return (x, y), y None without labels, not {type(batch).__name__}")
     return batch
 
 
-def _check_samples(data: Data, x: Any, size: int) -> None:
+def _check_samples(data: Data, x: Any, size: int) -> Tensor:
     if not isinstance(x, Tensor):
         raise _broken(data, f"x of batch() must be a tensor, not {type(x).__name__}")
     if tuple(x.shape) != (size, *data.shape):
@@ -86,6 +99,7 @@ def _check_samples(data: Data, x: Any, size: int) -> None:
     low, high = float(x.min()), float(x.max())
     if not data.is_points and max(-low, high) > 1 + _SLACK:
         raise _broken(data, f"x of batch() has values from {low:.4g} to {high:.4g}; images lie in [-1, 1]")
+    return x
 
 
 def _check_labels(data: Data, y: Any, size: int) -> None:

@@ -26,6 +26,7 @@ from zerosum.runs.interrupt import interruptible
 from zerosum.runs.log import display_for
 from zerosum.runs.loop import Outcome, Stop, Training
 from zerosum.runs.opening import open_run, reopen
+from zerosum.runs.rehearsal import rehearse
 from zerosum.runs.run import Run
 from zerosum.runs.scoring import check
 from zerosum.runs.settings import Settings
@@ -68,6 +69,7 @@ def train(
         KeyboardInterrupt: Ctrl-C; what was learnt is saved.
     """
     own.refuse_while_importing()
+    _refuse_foreign(stop)
     page = registry.page(recipe)
     shown = progress and parallel.rank() == 0
     setup = setup_of(page, arguments, data=data, labels=labels, progress=shown)
@@ -95,7 +97,14 @@ def setup_of(
     rest = {key: value for key, value in arguments.items() if key not in SETTINGS}
     _refuse_mistyped_settings(page, rest)
     wanted = arguments.get("data") if data is None else data
-    return build(page, rest, settings, data=wanted, labels=labels, progress=progress)
+    setup = build(page, rest, settings, data=wanted, labels=labels, progress=progress)
+    rehearse(setup)
+    return setup
+
+
+def _refuse_foreign(stop: Any) -> None:
+    if stop is not None and not isinstance(stop, Stop):
+        raise UsageError(f"stop={stop!r}: must be a zerosum.runs.loop.Stop, or None for Ctrl-C", argument="stop")
 
 
 def _refuse_mistyped_settings(page: Page, arguments: Mapping[str, Any]) -> None:
@@ -134,6 +143,7 @@ def resume(
         KeyboardInterrupt: Ctrl-C; what was learnt is saved.
     """
     own.refuse_while_importing()
+    _refuse_foreign(stop)
     if isinstance(run, Run):
         data, recipe = (run._data if data is None else data), recipe or run._recipe
     folder = RunFolder(run.path if isinstance(run, Run) else run)

@@ -10,6 +10,7 @@ from zerosum.core.dynamics import alternating
 from zerosum.core.game import Game, Said, State, start
 from zerosum.core.optim import Tensors
 from zerosum.core.train import train
+from zerosum.runs.blame import blaming
 from zerosum.runs.sampler import Sampler, sampled_tensors
 from zerosum.runs.setup import Batches, Setup
 
@@ -71,9 +72,14 @@ def phases(setup: Setup, batches: Batches, state: State, step: int) -> Iterator[
             backend=setup.backend,
             check_every=1 if setup.device.type == "cpu" else 50,
         )
-        for t, after, losses in turns:
-            state = after
-            yield before + t + 1, state, losses
+        while True:
+            with blaming(setup.page, f"in training, after {step:,} iterations"):
+                turn = next(turns, None)
+            if turn is None:
+                break
+            t, state, losses = turn
+            step = before + t + 1
+            yield step, state, losses
         before += phase.steps
 
 

@@ -210,8 +210,10 @@ class Sampler:
     def images(self, *latents: Tensor) -> Tensor:
         """What :meth:`generate` makes, but all at once, on the generator's device, differentiable in the latents."""
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-            out: Tensor = self.network(*(part.to(self.device) for part in latents))
-            return out.float()
+            out = self.network(*(part.to(self.device) for part in latents))
+        if not isinstance(out, Tensor):
+            raise UsageError(f"the generator returned {type(out).__name__}; it must return one tensor of samples")
+        return out.float()
 
     def generate(self, *latents: Tensor) -> Tensor:
         """What the generator makes of latents, on the CPU, computed 250 at a time.

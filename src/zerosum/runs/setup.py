@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +15,10 @@ from zerosum.core import parallel
 from zerosum.core.ema import Average, warmed_up
 from zerosum.core.game import Player
 from zerosum.core.random import generator, reseed, seed_for
-from zerosum.data import Data, check_data, load
+from zerosum.data import Data, check_batch, check_data, load
 from zerosum.errors import UsageError
 from zerosum.pages import Page
+from zerosum.runs.blame import blaming
 from zerosum.runs.settings import RESERVED, Settings, autocast_for, backend_for, device_for
 from zerosum.systems import Phase, Recipe
 
@@ -142,34 +141,19 @@ def _call(page: Page, data: Data, arguments: Mapping[str, Any]) -> Recipe:
     Raises:
         UsageError: The recipe refuses the data or an argument, fails, or does not return a ``Recipe``.
     """
-    try:
-        recipe = page.function(data, **arguments)
-    except ValueError as error:
-        named = re.match(r"(\w+)=", str(error))  # messages of recipes begin with the argument, as in "width=0: ..."
-        argument = named[1] if named and named[1] in arguments else None
-        raise UsageError(f"recipe {page.name!r} on {data.name}: {error}", argument=argument) from error
-    except (Exception, SystemExit) as error:
-        if page.origin is None:
-            raise
-        raise UsageError(
-            f"recipe {page.name!r} on {data.name}: {_place(error)}{type(error).__name__}: {error}"
-        ) from error
+    with blaming(page, f"on {data.name}"):
+        try:
+            recipe = page.function(data, **arguments)
+        except ValueError as error:
+            named = re.match(r"(\w+)=", str(error))  # messages of recipes begin with the argument, as in "width=0: ..."
+            argument = named[1] if named and named[1] in arguments else None
+            raise UsageError(f"recipe {page.name!r} on {data.name}: {error}", argument=argument) from error
     if not isinstance(recipe, Recipe):
         raise UsageError(
             f"recipe {page.name!r} returned {type(recipe).__name__}, not a Recipe; return what two_player(...) or "
             "system(...) gives"
         )
     return recipe
-
-
-def _place(error: BaseException) -> str:
-    """``"FILE, line N: "`` of the innermost line that is neither zerosum's nor an installed package's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = Path(__file__).parents[1]
-    for frame in reversed(frames):
-        if "site-packages" not in frame.filename and not Path(frame.filename).is_relative_to(ours):
-            return f"{Path(frame.filename).name}, line {frame.lineno}: "
-    return ""
 
 
 def _adapt(phase: Phase, recipe: Recipe, settings: Settings, autocast: torch.dtype | None) -> Phase:
@@ -199,7 +183,7 @@ def _check(name: str, recipe: Recipe, settings: Settings, data: Data | None) -> 
             f"{settings.accumulate} part(s) each: change batch_size or accumulate"
         )
     if data is not None:
-        data.batch(0, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
+        check_batch(data, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
 
 
 class Batches:

@@ -1,0 +1,56 @@
+"""What goes wrong in a recipe of one's own, told in one line that names its file and line."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from zerosum.errors import UsageError, ZerosumError
+from zerosum.pages import Page
+
+OURS = Path(__file__).parents[1]
+STANDARD = Path(sysconfig.get_paths()["stdlib"])
+
+
+@contextmanager
+def blaming(page: Page, where: str) -> Iterator[None]:
+    """Turn errors in this block into one line, if the recipe is one's own; those of zerosum's recipes are bugs.
+
+    Args:
+        page: The recipe.
+        where: What was being done, as in ``"on ring"``.
+
+    Raises:
+        UsageError: Something went wrong in a recipe of one's own. Its cause has the whole traceback.
+    """
+    try:
+        yield
+    except (ZerosumError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        if page.origin is None:
+            raise
+        words = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+        if isinstance(error, ValueError) and not place(error):  # zerosum's own words on what the recipe did
+            words = first_line(error)
+        raise UsageError(f"recipe {page.name!r} {where}: {place(error)}{words}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says that is not empty."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def place(error: BaseException) -> str:
+    """``"FILE, line N: "`` of the innermost line that is not of zerosum, Python or an installed package, or ``""``."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        of_package = "site-packages" in file.parts or file.is_relative_to(OURS)
+        if not of_package and not file.is_relative_to(STANDARD) and not frame.filename.startswith("<frozen"):
+            return f"{file.name}, line {frame.lineno}: "
+    return ""

@@ -1,0 +1,166 @@
+"""Recipes of one's own whose networks or losses are wrong: one line that says what, before anything is left behind."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import zerosum as zs
+from zerosum.data import Data
+
+FEW = {"data": "ring", "watch": -1, "precision": "float32", "progress": False}
+
+
+def generator(out: int = 2) -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, out))
+
+
+def critic() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1), nn.Flatten(0))
+
+
+def d_hinge(n: Any, b: Any, m: Any) -> Any:
+    return {"adv": zs.objectives.hinge.d(n.D(b.x), n.D(n.G(b.z)))}
+
+
+def recipe_of(
+    G: Callable[[], nn.Module] = generator, D: Callable[[], nn.Module] = critic, d: Any = d_hinge, **words: Any
+) -> Callable[..., zs.Recipe]:
+    def own(data: Data, *, steps: int = 3) -> zs.Recipe:
+        """Mine. Departures: all."""
+
+        def g_hinge(n: Any, b: Any, m: Any) -> Any:
+            return {"adv": zs.objectives.hinge.g(None, n.D(n.G(b.z)))}
+
+        return zs.two_player(
+            G(), D(), d, g_hinge, opt=zs.adam(1e-3), latent=zs.normal(8), steps=steps, batch_size=16, **words
+        )
+
+    return own
+
+
+def refusal(recipe: Callable[..., zs.Recipe], out: Path, **words: Any) -> str:
+    with pytest.raises(zs.UsageError) as caught:
+        zs.train(recipe, **{**FEW, **words}, out=str(out))
+    assert not out.exists()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class Listing(nn.Module):
+    """Returns a list, as networks of several scales do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = generator()
+
+    def forward(self, z: Tensor) -> list[Tensor]:
+        return [self.net(z)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (
+            lambda n, b, m: n.D(b.x).mean(),
+            "the loss of player 'D' must be scalar tensors by name, .* not tensor \\(\\)",
+        ),
+        (lambda n, b, m: {"adv": n.D(b.x)}, r"not \{'adv': 'tensor \(16,\)'\}"),
+        (lambda n, b, m: {"adv": 1.0}, r"not \{'adv': 'float'\}"),
+        (lambda n, b, m: {}, r"not \{\}"),
+        (lambda n, b, m: None, "not NoneType"),
+        (lambda n, b, m: {"adv": b.x.mean()}, "the loss of the player that moves D does not depend on that"),
+        (lambda n, b, m: {"adv": n.Q(b.x).mean()}, r"test_broken_recipes.py, line \d+: .* no network 'Q'; it has G, D"),
+        (
+            lambda n, b, m: {"adv": 1 / 0},
+            r"after 0 iterations: test_broken_recipes.py, line \d+: ZeroDivisionError: div",
+        ),
+    ],
+)
+def test_losses_that_cannot_be_descended(loss: Any, said: str, tmp_path: Path) -> None:
+    refused = refusal(recipe_of(d=loss), tmp_path / "run")
+    assert refused.startswith("recipe 'own' in training, after 0 iterations: ")
+    assert re.search(said, refused), refused
+
+
+@pytest.mark.parametrize(
+    ("G", "D", "said"),
+    [
+        (generator, nn.Flatten, "network 'D' has no weights that can be trained, but a player owns it"),
+        (generator, lambda: critic().requires_grad_(False), "network 'D' has no weights that can be trained"),
+        (lambda: generator().double(), critic, "network 'G' has weights in float64 (0.weight): leave them in float32"),
+        (generator, lambda: critic().half(), "network 'D' has weights in float16 (0.weight)"),
+        (generator, lambda: nn.LazyLinear(1), "network 'D' does not know the shape of weight yet"),
+        (Listing, critic, "the generator returned list; it must return one tensor of samples"),
+        (lambda: generator(3), critic, "its generator 'G' have shape (2, 3); two of ring have (2, 2)"),
+        (lambda: nn.Linear(9, 2), critic, "its generator 'G': RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_networks_that_cannot_be_trained(G: Any, D: Any, said: str, tmp_path: Path) -> None:
+    assert said in refusal(recipe_of(G, D), tmp_path / "run")
+
+
+def test_the_same_recipe_is_trained_where_nothing_is_wrong(tmp_path: Path) -> None:
+    run = zs.train(recipe_of(), **FEW, out=str(tmp_path / "run"))
+    assert run.outcome.step == 3
+    with pytest.raises(zs.UsageError, match=r"stop=3: must be a zerosum.runs.loop.Stop"):
+        zs.train(recipe_of(), **FEW, stop=3, out=str(tmp_path / "stopped"))
+
+
+def test_a_loss_that_fails_later_loses_nothing(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def d(n: Any, b: Any, m: Any) -> Any:
+        seen.append(1)
+        return d_hinge(n, b, m) if len(seen) < 3 else {"adv": n.D(b.x)}
+
+    with pytest.raises(zs.UsageError, match="in training, after 2 iterations: the loss of player 'D'") as caught:
+        zs.train(recipe_of(d=d), **FEW, out=str(tmp_path / "run"))
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert (tmp_path / "run" / "run.json").exists()
+
+
+class Late(Data):
+    """Right for two samples, wrong for more."""
+
+    def __init__(self, wrong: Callable[[Tensor], Any]) -> None:
+        super().__init__(name="late", shape=(2,), classes=(), count=None, fingerprint="late-1", notes=())
+        self.wrong = wrong
+
+    def batch(self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: Any = "cpu") -> Any:
+        x = torch.zeros(size, 2)
+        return (x if size == 2 else self.wrong(x)), None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda x: x[:-1], r"x of batch\(0, 16\) has shape \(15, 2\); \(16, 2\) is expected"),
+        (lambda x: x.double(), "x of batch.. is torch.float64; torch.float32 is expected"),
+        (lambda x: x / 0, "x of batch.. holds NaN or infinity"),
+        (lambda x: x[99], r"batch\(0, 16, seed=4, rank=0, world=1, device='cpu'\) raised IndexError"),
+    ],
+)
+def test_data_that_are_wrong_at_the_size_of_training(wrong: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(zs.DataError, match=f"late .Late.: {said}"):
+        zs.train(recipe_of(), **{**FEW, "data": Late(wrong)}, seed=4, out=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_need_no_gradient_stay(tmp_path: Path) -> None:
+    body = nn.Linear(8, 16)
+
+    def backbone() -> nn.Module:
+        return nn.Sequential(body.requires_grad_(False), nn.ReLU(), nn.Linear(16, 2))
+
+    run = zs.train(recipe_of(backbone), **FEW, ema=0.9, out=str(tmp_path / "run"))
+    trained = run.generator.module.state_dict()
+    assert torch.equal(trained["0.weight"], body.weight)
+    torch.manual_seed(zs.core.random.seed_for(0, "init"))
+    assert not torch.equal(trained["2.weight"], backbone()[2].weight)
+    later = zs.resume(run, steps=5, progress=False)
+    assert torch.equal(later.generator.module.state_dict()["0.bias"], body.bias)

@@ -210,7 +210,8 @@ def _import(path: Path) -> ModuleType:
         del sys.modules[module.__name__]
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"{path}{_line(error, place)}: {type(error).__name__}: {error}") from error
+        hint = "; write `from x import y` for what lies beside it" if "relative import" in str(error) else ""
+        raise UsageError(f"{path}{_line(error, place)}: {type(error).__name__}: {error}{hint}") from error
     finally:
         _importing.pop()
     TEXTS[module] = text

@@ -46,6 +46,11 @@ def test_sources_are_listed(zerosum) -> None:
         assert source.summary in said.out
 
 
+def test_a_source_that_is_not_there_is_not_taken_for_a_far_one(zerosum) -> None:
+    assert "there is no source 'nope'. Sources: fashion-mini" in zerosum("data", "nope").err
+    assert "there is no source 'fashon-mini'. Did you mean 'fashion-mini'?" in zerosum("data", "fashon-mini").err
+
+
 def test_a_source_is_described_and_nothing_is_written(zerosum, runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(runs.pixels.parent))
     for source, parts in (

@@ -161,6 +161,9 @@ def test_sizes_and_channels_are_those_of_npz_files(tmp_path: Path) -> None:
     ours = images(PIXELS / 255, labels=LABELS, size=5, channels=1)
     theirs = images(f"npz:{tmp_path / 'x.npz'}", size=5, channels=1)
     assert (ours.fingerprint, ours.classes, ours.shape) == (theirs.fingerprint, theirs.classes, theirs.shape)
+    assert images(PIXELS, size=np.int64(5)).shape == images(PIXELS, size=5).shape
+    with pytest.raises(DataError, match="size=True: give the side"):
+        images(PIXELS, size=True)
 
 
 @pytest.mark.parametrize("piece", [1, 200, 10**9])

@@ -124,6 +124,13 @@ def test_a_loss_that_fails_later_loses_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "run.json").exists()
 
 
+def test_what_lies_beside_a_recipe_is_imported_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("y = 1\n")
+    (tmp_path / "mine.py").write_text("from .beside import y\n")
+    with pytest.raises(zs.UsageError, match=r"mine.py, line 1: ImportError: .*; write `from x import y` for what lies"):
+        zs.train(tmp_path / "mine.py", **FEW)
+
+
 class Late(Data):
     """Right for two samples, wrong for more."""
 

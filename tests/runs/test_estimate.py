@@ -190,11 +190,12 @@ def test_one_sentence_on_what_a_run_takes() -> None:
     assert told(0.36, 0, 2000) == "about 12 min for 2,000 steps (0.36 s each)"
     assert told(0.36, 1000, 2000) == "about 6 min for the remaining 1,000 of 2,000 steps (0.36 s each)"
     absurd = "one step takes 100 s: 100,000 steps take 115 days; try "
-    assert told(100, 0, 100_000) == f"{absurd}fewer steps, or minutes=30"
-    assert told(100, 0, 100_000, smaller=("width",)) == f"{absurd}a smaller width, fewer steps, or minutes=30"
+    assert told(100, 0, 100_000) == f"{absurd}fewer steps, or a time limit"
+    assert told(100, 0, 100_000, smaller=("width",)) == f"{absurd}a smaller width, fewer steps, or a time limit"
     three = ("width", "batch_size", "size")
     assert (
-        told(100, 0, 100_000, None, three) == f"{absurd}a smaller width, batch_size or size, fewer steps, or minutes=30"
+        told(100, 0, 100_000, None, three)
+        == f"{absurd}a smaller width, batch_size or size, fewer steps, or a time limit"
     )
     limited = "one step takes 0.4 s: the time limit (8 min) ends the run near step 1,200 of 50,000"
     assert told(0.4, 0, 50_000, 8) == limited

@@ -228,7 +228,7 @@ def test_an_absurd_run_is_told_so_after_its_first_step(
     clock(100.0)
     monkeypatch.setattr(Training, "ends", lambda self: self.step == 1)
     _, told, _ = play("run", steps=100_000)
-    ways = "a smaller width or batch_size, fewer steps, or minutes=30"
+    ways = "a smaller width or batch_size, fewer steps, or a time limit"
     assert told.said[0].startswith(f"one step takes 100 s: 100,000 steps take 115 days; try {ways}; a checkpoint takes")
 
 

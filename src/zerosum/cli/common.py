@@ -315,12 +315,6 @@ def names_of_classes(opened: OpenedRun, numbers: Iterable[Any]) -> list[str]:
     return names_of(opened.setup.data.classes, numbers)
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows of a table as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def check_at_least(option: str, value: int, least: int) -> None:
     """Refuse a number below ``least``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -56,8 +57,13 @@ def run(argv: list[str]) -> int:
         return _fail(f"there is no verb {verb!r}.{nearest(verb, known, cutoff=0.6)} Verbs: {', '.join(known)}")
     warnings.formatwarning = lambda message, *_: f"zerosum: {message}\n"
     try:
-        code = VERBS.load(verb).run(rest)
-        return int(code or 0)
+        if {"-h", "--help"} & set(rest):
+            from zerosum.cli.layout import Wrapped
+
+            sys.stdout.flush()
+            with contextlib.redirect_stdout(Wrapped(sys.stdout)):
+                return int(VERBS.load(verb).run(rest) or 0)
+        return int(VERBS.load(verb).run(rest) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -13,7 +13,7 @@ import tyro
 from zerosum import own, registry
 from zerosum.arguments import texts_of
 from zerosum.catalogue import facts, figures
-from zerosum.cli.common import align
+from zerosum.cli import layout
 from zerosum.cli.main import option_of
 from zerosum.pages import Page
 
@@ -21,6 +21,7 @@ VERB = ("list the recipes, or show one", 130)  # what it does, and its place in 
 
 WIDTH = 100
 HEAD = ("recipe", "source", "players", "objective", "regularised by", "fd_fashion", "ring", "grid")
+SPARE = ("regularised by", "objective", "players")
 LEGEND = """fd_fashion: Fréchet distance in the shipped features after 64,000 images of fashion-mini; lower is better.
 ring, grid: modes found, of 8 and of 25, mean of five seeds, on small budgets: results/recipes.md of the repository."""
 
@@ -50,8 +51,7 @@ def run(argv: list[str]) -> int:
 
 def table() -> str:
     """All recipes, one on each line, with what was measured."""
-    lines = align([HEAD, *map(_row, registry.names())])
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+    return "\n".join(layout.table([HEAD, *map(_row, registry.names())], SPARE, rule=True))
 
 
 def _row(name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from zerosum.cli.common import align
+from zerosum.cli.layout import table
 from zerosum.errors import UsageError, ZerosumError
 from zerosum.files import Rows
 from zerosum.folder import RunFolder
@@ -20,6 +20,7 @@ VERB = ("list runs with their scores", 55)  # what it does, and its place in the
 
 MOST_SCORES = 3  # scores in the table
 HEAD = ("run", "recipe", "data", "seed", "steps", "state", "last change", "scores")
+SPARE = ("last change", "seed", "data", "recipe")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def run(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
     elif found:
-        print("\n".join(align([HEAD, *map(row_of, found)])))
+        print("\n".join(table([HEAD, *map(row_of, found)], SPARE)))
     else:
         print(f"no runs in {', '.join(folders)}. To make one: zerosum train dcgan")
     return 0

@@ -110,7 +110,7 @@ def listing() -> str:
 
 def _describe(page: Page, options: Mapping[str, Any]) -> int:
     """Say what would be trained, and what it would take."""
-    from zerosum.cli.common import align
+    from zerosum.cli.layout import align
     from zerosum.folder import RunFolder
     from zerosum.runs import estimate
     from zerosum.runs.api import setup_of
@@ -154,7 +154,8 @@ def finish(trained: Run, stop: Stop) -> int:
     where, outcome = shlex.quote(str(trained.path)), trained.outcome
     assert outcome is not None  # this process has trained it
     if stop.asked:
-        print(f"stopped after {outcome.step:,} steps, saved. To continue: zerosum resume {where}")
+        steps = f"{outcome.step:,} step{'s' * (outcome.step != 1)}"
+        print(f"stopped after {steps}, saved. To continue: zerosum resume {where}")
         return 130
     for score in outcome.scores:
         print(score.short())

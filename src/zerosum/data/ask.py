@@ -1,6 +1,7 @@
 """What is asked of a source, checked once."""
 
 from dataclasses import dataclass, replace
+from operator import index
 from pathlib import Path
 
 from zerosum.errors import DataError, UnknownData, nearest
@@ -26,6 +27,8 @@ class Ask:
     split: str = "train"
 
     def __post_init__(self) -> None:
+        if self.size is not None and hasattr(self.size, "__index__") and type(self.size) is not bool:  # numpy's, too
+            object.__setattr__(self, "size", index(self.size))
         if self.size is not None and (type(self.size) is not int or not 1 <= self.size <= MAX_SIZE):
             raise DataError(
                 f"size={self.size!r}: give the side of the images in pixels, a whole number from 1 to {MAX_SIZE}",

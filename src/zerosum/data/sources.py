@@ -194,9 +194,9 @@ def _explain_unknown(source: str) -> str:
     if head in SOURCES:
         return f"{source!r}: {head} takes nothing after it; write just {head}"
     keys = [key.rstrip(":") for key in SOURCES]
-    hint = nearest(head, keys) if head != source else ""
+    hint = nearest(head, keys, cutoff=0.6) if head != source else ""
     missing = None if hint else explain_missing(source)
     if missing:
         return f"{missing}{'' if missing.endswith('?') else '.'} Sources: {usages}"
-    hint = hint or nearest(source, [*keys, *paths_beside(Path(source))])
+    hint = hint or nearest(source, [*keys, *paths_beside(Path(source))], cutoff=0.6)
     return f"there is no source {source!r}.{hint} Sources: {usages}, or a path"

@@ -68,9 +68,9 @@ def status(story: Story) -> tuple[str, str]:
     if story.outcome is None:
         return "open", known if story.going else f"{known}; interrupted, no process trains it now"
     if story.outcome.get("finished"):
-        return "good", f"finished after {story.step:,} steps"
+        return "good", f"finished after {story.step:,} step{'s' * (story.step != 1)}"
     why = {"minutes": ": its time was up", "asked": " on request"}.get(str(story.outcome.get("ended")), "")
-    return "open", f"stopped after {story.step:,}{of} steps{why}"
+    return "open", f"stopped after {story.step:,}{of} step{'s' * (story.step != 1 or bool(of))}{why}"
 
 
 def _of_total(story: Story) -> str:

@@ -204,7 +204,11 @@ def _play(
     parallel.wait()  # what the first rank has written is there for all
     if request.asked and stop is None:
         if progress:
-            print(f"stopped after {outcome.step:,} steps, saved in {folder.path}", file=sys.stderr, flush=True)
+            print(
+                f"stopped after {outcome.step:,} step{'s' * (outcome.step != 1)}, saved in {folder.path}",
+                file=sys.stderr,
+                flush=True,
+            )
         raise KeyboardInterrupt
     given = setup.data if is_given(setup.data) else None
     return Run(folder.path, device=str(setup.device), recipe=setup.page, data=given, outcome=outcome)

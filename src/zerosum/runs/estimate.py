@@ -242,7 +242,7 @@ def forecast(
     if seconds <= patience:
         return f"about {span(seconds)} for {steps} ({each} each)"
     listed = " or ".join(filter(None, [", ".join(smaller[:-1]), *smaller[-1:]]))
-    ways = [*([f"a smaller {listed}"] if listed else []), "fewer steps", "or minutes=30"]
+    ways = [*([f"a smaller {listed}"] if listed else []), "fewer steps", "or a time limit"]
     return f"one step takes {each}: {steps} take {span(seconds)}; try {', '.join(ways)}"
 
 

@@ -42,7 +42,8 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     if fewest <= a.dimensions:
         warnings.warn(
             f"Fréchet distance from {fewest} samples in {a.dimensions} dimensions: the covariance does not have full "
-            f"rank and the distance is biased upwards; take more than {a.dimensions} samples",
+            f"rank and the distance is biased upwards; where there are not more than {a.dimensions} samples, take kid, "
+            "which has no bias",
             stacklevel=2,
         )
     few, many = (a, b) if a.n <= b.n else (b, a)

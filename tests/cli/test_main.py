@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -145,6 +146,20 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 )
 def test_an_argument_is_written_as_its_option(message: str, argument: str | None, shown: str) -> None:
     assert as_option(message, argument) == shown
+
+
+def test_a_warning_is_a_line_that_is_said_once_wherever_it_arises(zerosum, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn(argv: list[str]) -> int:
+        warnings.warn("few samples", stacklevel=1)
+        warnings.warn("few samples", stacklevel=1)
+        warnings.warn("fewer samples", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("zerosum.cli.report.run", warn)
+    for _ in range(2):  # a second command says it, too
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            assert zerosum("report", "x") == (0, "", "zerosum: few samples\nzerosum: fewer samples\n")
 
 
 def test_errors_for_users_are_one_line_and_others_are_bugs(zerosum, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from typing import Any
 
 from zerosum._version import __version__
 from zerosum.discovery import Modules
@@ -55,7 +56,7 @@ def run(argv: list[str]) -> int:
     known = verbs()
     if verb not in known:
         return _fail(f"there is no verb {verb!r}.{nearest(verb, known, cutoff=0.6)} Verbs: {', '.join(known)}")
-    warnings.formatwarning = lambda message, *_: f"zerosum: {message}\n"
+    _warn_once_each()
     try:
         if {"-h", "--help"} & set(rest):
             from zerosum.cli.layout import Wrapped
@@ -73,6 +74,18 @@ def run(argv: list[str]) -> int:
         raise  # to `main`
     except ZerosumError as error:  # other errors are bugs, and keep their tracebacks
         return _fail(as_option(str(error), error.argument), code_of(error))
+
+
+def _warn_once_each() -> None:
+    """Let warnings be lines like errors, each said once, wherever it arises."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            print(f"zerosum: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def code_of(error: ZerosumError) -> int:

@@ -147,7 +147,7 @@ def draw_training(setup: Setup, sampler: Sampler, samples: Tensor, step: int, pa
 def scatter(samples: Tensor, real: Tensor | None, path: Path, title: str = "") -> None:
     """Write generated points (N, 2) over real ones, if there are any, as one PNG."""
     with plane(real, path, title, label="" if real is None else f"{REAL} ({len(real):,})") as axes:
-        axes.scatter(*samples.T.tolist(), s=4, c="#c2410c", alpha=0.6, label=f"{GENERATED} ({len(samples):,})", lw=0)
+        axes.scatter(*samples.T.numpy(), s=4, c="#c2410c", alpha=0.6, label=f"{GENERATED} ({len(samples):,})", lw=0)
 
 
 @contextmanager
@@ -164,10 +164,11 @@ def plane(real: Tensor | None, path: Path, title: str = "", *, label: str = REAL
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(INCHES, INCHES), dpi=DOTS, layout="tight")
-    axes: Any = figure.subplots()
+    figure = Figure(figsize=(INCHES, INCHES), dpi=DOTS)
+    # Room for words of these sizes; to have it found (`layout="tight"`) takes as long as to draw.
+    axes: Any = figure.subplots(gridspec_kw={"left": 0.12, "right": 0.97, "bottom": 0.09, "top": 0.92})
     if real is not None:
-        axes.scatter(*real.T.tolist(), s=4, c="#bbbbbb", label=label, linewidths=0)
+        axes.scatter(*real.T.numpy(), s=4, c="#bbbbbb", label=label, linewidths=0)
     yield axes
     reach = abs(axes.dataLim.get_points()).max() if real is None else real.abs().max()
     limit = 1.3 * float(reach)

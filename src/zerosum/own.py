@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -129,6 +129,20 @@ def from_session(text: str) -> Callable[..., Any] | None:
 
 def installed() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points of recipes that packages register, by name. None of them is imported."""
+    return _installed(tuple((place, _changed(place)) for place in sys.path))
+
+
+def _changed(place: str) -> int | None:
+    """When something was put into a folder or taken out of it. ``None``: there is no such folder."""
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _installed(places: tuple[tuple[str, int | None], ...]) -> dict[str, tuple[EntryPoint, ...]]:
+    """The same for the folders that are looked through, and when they changed: all packages' files are read for it."""
     from importlib.metadata import entry_points  # not at the top: it takes as long as all the rest
 
     found: dict[str, tuple[EntryPoint, ...]] = {}

@@ -68,20 +68,25 @@ def first_on_path(folder: Path) -> Iterator[None]:
 
 def _elsewhere(module: ModuleType, folder: Path) -> bool:
     """Whether a module was read from a file of other people's projects: not this folder, not Python, not a package."""
-    file = _real(getattr(module, "__file__", None) or sysconfig.get_path("stdlib"))
-    return not any(file.is_relative_to(place) for place in (folder, *_fixed()))
+    file = getattr(module, "__file__", None)
+    return file is not None and not _real(file).startswith((_within(folder), *_fixed()))
 
 
 @cache
-def _fixed() -> tuple[Path, ...]:
-    """The folders of Python and of installed packages."""
-    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
+def _fixed() -> tuple[str, ...]:
+    """What paths begin with in the folders of Python and of installed packages."""
+    return tuple(_within(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "purelib", "platlib"))
+
+
+def _within(folder: Path) -> str:
+    """What paths in a folder begin with."""
+    return f"{folder}{os.sep}"
 
 
 @cache
-def _real(file: str) -> Path:
+def _real(file: str) -> str:
     """The path of a module's file without links. There are thousands of modules, and they stay where they are."""
-    return Path(file).resolve()
+    return os.path.realpath(file)
 
 
 def drop_changed(folder: Path) -> bool:
@@ -160,12 +165,12 @@ def _known_elsewhere(name: str, folder: Path) -> bool:
 
 
 def _inside(module: ModuleType, folder: Path) -> bool:
-    return Path(str(module.__file__)).resolve().is_relative_to(folder)
+    return _real(str(module.__file__)).startswith(_within(folder))
 
 
 def _modules_in(folder: Path) -> dict[str, ModuleType]:
     """The imported modules that lie in a folder, by their paths in it; installed packages are left out."""
-    found = {}
+    found, inside = {}, _within(folder)
     for name, module in [*((m.__name__, m) for m in _siblings.get(folder, ())), *sys.modules.items()]:
         file = getattr(module, "__file__", None)
         if not file or not os.path.isabs(file):  # torch has modules that state a file which does not exist
@@ -173,6 +178,6 @@ def _modules_in(folder: Path) -> dict[str, ModuleType]:
         if name == "__main__" or name.split(".")[0] == "zerosum" or name.startswith(PREFIX):
             continue  # another recipe's file in the same folder is no part of this one
         path = _real(file)
-        if path.suffix == ".py" and folder in path.parents and "site-packages" not in path.parts:
-            found[path.relative_to(folder).as_posix()] = module
+        if path.startswith(inside) and path.endswith(".py") and "site-packages" not in Path(path).parts:
+            found[Path(path).relative_to(folder).as_posix()] = module
     return found

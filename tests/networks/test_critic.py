@@ -379,7 +379,14 @@ def test_it_writes_the_buffers_of_the_state_and_not_the_modules(case: Case) -> N
     assert wrote == any("running" in name or "mean" in name for name in own)
 
 
-@every_critic
+# Seconds each; recipes with such critics are compiled, too.
+AT_ONCE = ("autoencoder", "dcgan, spectral norm", "packed minibatch", "projection, minibatch")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=n, marks=[pytest.mark.slow] * (n not in AT_ONCE)) for n, c in CASES.items()],
+)
 def test_an_update_is_one_graph(case: Case) -> None:
     critic, b = made(case)
     game = game_of(critic)

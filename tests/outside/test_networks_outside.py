@@ -216,7 +216,10 @@ def test_a_replica_uses_its_own_weights(name: str):
     torch.testing.assert_close(replicas[net](*args), twin(*args))
 
 
-SLOW = {"biggan", "biggan-deep, labels", "sngan critic, recomputed"}  # to compile
+SLOW = {  # to compile
+    *("biggan", "biggan-deep, labels", "biggan-deep", "biggan-deep critic", "sngan critic, recomputed"),
+    *("resnet, attention", "resnet, recomputed", "shared adain", "class adain", "began", "resnet critic"),
+}
 
 
 def all_but_slow(names: Iterable[str]) -> Any:

@@ -125,7 +125,7 @@ def test_packages_that_register_one_name_are_both_named(
 def test_a_package_s_recipe_of_our_name_is_not_shown_as_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: [EntryPoint("gan", "theirs:recipe", own.GROUP)])
+    monkeypatch.setattr(own, "installed", lambda: {"gan": (EntryPoint("gan", "theirs:recipe", own.GROUP),)})
     assert run_verb(["recipes", "gan"]) == 2
     assert "there are 2 recipes 'gan'" in capsys.readouterr().err
 

@@ -363,7 +363,7 @@ def test_a_run_that_fails_before_it_learns_leaves_no_folder(tmp_path: Path) -> N
         player = zs.Player(("D",), lambda n, b, m: {"x": n.D(b.x).no_such_thing()})
         return zs.system(zs.Game(game.nets, game.opts, {"D": player}), latent=zs.normal(3), steps=2)
 
-    with pytest.raises(AttributeError, match="no_such_thing"):
+    with pytest.raises(zs.UsageError, match="no_such_thing"):
         zs.train(bad, data="ring", out=str(tmp_path / "run"), **FEW)
     assert not (tmp_path / "run").exists()
 

@@ -128,9 +128,9 @@ def test_refuses_what_does_not_fit() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"reference": 3, "averaging": 0.1},
+        pytest.param({"reference": 3, "averaging": 0.1}, marks=pytest.mark.slow),
+        pytest.param({"kernels": 0, "averaging": 0.1}, marks=pytest.mark.slow),
         {"reference": 3, "generator": "feature-matching"},
-        {"kernels": 0, "averaging": 0.1},
     ],
 )
 def test_every_technique_compiles_to_one_graph_and_runs_in_bfloat16(arguments: dict[str, Any]) -> None:

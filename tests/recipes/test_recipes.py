@@ -81,14 +81,14 @@ def takes_points(name: str) -> bool:
     return True
 
 
-# Ten seconds to a minute to trace; the parts have tests of their own.
-MANY_LAYERS = ("biggan", "biggan-deep", "sagan", "semi-gan", "sngan-projection")
-# Derivatives too are made graphs of these, with all kinds of parts among them; of the others the trace is run as it is.
+# Four seconds to a minute each; the parts have tests of their own. All kinds of parts are among those that are not slow.
+AT_ONCE = ("cgan", "ebgan-pt", "info-gan", "rasgan", "sngan", "unrolled", "wgan-gp")
+# Derivatives too are made graphs of these; of the others the trace is run as it is.
 DERIVED = ("cgan", "ct-gan", "semi-gan", "sngan", "unrolled", "wgan-gp")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in MANY_LAYERS)) for n in registry.names()]
+    "name", [n if n in AT_ONCE else pytest.param(n, marks=pytest.mark.slow) for n in registry.names()]
 )
 def test_every_turn_is_one_graph_that_does_the_same(name: str) -> None:
     """Traced whole; on points, whose networks are small, wherever there are any."""

@@ -37,6 +37,8 @@ POINTS = (
     "16",
     "--watch",
     "-1",
+    "--sample-every",
+    "10000",
 )
 TRIES = (120, 2_000)  # steps of the run that is killed: more where a run had ended before it could be
 SAVED_EVERY = 10  # its steps between checkpoints

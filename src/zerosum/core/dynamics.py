@@ -97,8 +97,6 @@ def optimistic(base: Optimizer) -> Optimizer:
 def _at_once(game: Game, run: Callable[[State, Any], tuple[State, Said]]) -> tuple[Move, ...]:
     for who, player in game.players.items():
         if player.steps != 1 or player.every != 1:
-            raise ValueError(
-                f"player {who!r} has steps={player.steps}, every={player.every}, but here all players move at once: "
-                "set both to 1, or use alternating play"
-            )
+            found = f"player {who!r} has steps={player.steps}, every={player.every}"
+            raise ValueError(f"{found}, but here all players move at once: set both to 1, or use alternating play")
     return (Move(run),)

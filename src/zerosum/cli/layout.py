@@ -67,10 +67,11 @@ class Wrapped(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write text that begins at the beginning of a line."""
+        wrapper = textwrap.TextWrapper(columns(), break_long_words=False, break_on_hyphens=False)
         for line in text.splitlines(keepends=True):
             body = line.rstrip("\n")
             paragraph = len(body) > columns() and body[0] not in FRAME
-            self._stream.write(line.replace(body, textwrap.fill(body, columns())) if paragraph else line)
+            self._stream.write(line.replace(body, wrapper.fill(body)) if paragraph else line)
         return len(text)
 
     @property

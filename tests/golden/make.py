@@ -5,6 +5,9 @@ kind, and in ``expected.json`` what came of resuming it and of sampling from it)
 version of the library is found first. Both were made by version 0.1.0 before its sources were rearranged, and should be
 made again only when a number is meant to change: runs that a new version makes say nothing about old ones.
 
+``python tests/golden/make.py changed NAME ...`` records in ``runs_changed/`` what the commands of some runs train now,
+where that is meant to be something else (``changed.py`` lists them, with the reasons); without names, all of these.
+
 An option that gets another name is changed in the words below, which tests give to the version that is tested, and not
 in ``runs/``, whose records keep the names that they were made with.
 
@@ -33,12 +36,13 @@ os.environ.setdefault("COLUMNS", "200")
 import numpy as np
 import torch
 import torch.nn.functional as F
+from changed import CHANGED
 from compare import Tolerance
 from torch import Tensor
 
 HERE = Path(__file__).parent
 RUNS_FOLDER, FIGURES_FILE, CLOTHES_FILE = HERE / "runs", HERE / "figures.json", HERE / "clothes.npz"
-EXPECTED_FILE = RUNS_FOLDER / "expected.json"
+EXPECTED_FILE, CHANGED_FOLDER = RUNS_FOLDER / "expected.json", HERE / "runs_changed"
 
 STEPS, RESUMED_STEPS = 4, 6  # of every run; and after it was resumed
 SAMPLES, FIRST = 8, 5  # samples that are summed up; numbers of them that are kept
@@ -295,6 +299,34 @@ def make_runs() -> None:
     EXPECTED_FILE.write_text(json.dumps({"machine": machine(), "runs": expected}, indent=1) + "\n")
 
 
+def trained(name: str, room: Path) -> dict[str, Any]:
+    """What is held of run ``name`` when it is trained below ``room``: what it logged, and samples."""
+    run = train(name, room)
+    return {"logs": logged(run), "samples": before(run)}
+
+
+def changed_file(name: str) -> Path:
+    """Where it is recorded what a run has changed to."""
+    return CHANGED_FOLDER / f"{name}.json"
+
+
+def record_changed(names: list[str]) -> None:
+    """Write into ``runs_changed/`` what the commands of these runs train now.
+
+    Raises:
+        SystemExit: A run is not in the list of those that are meant to change.
+    """
+    if unknown := sorted(set(names) - CHANGED.keys()):
+        raise SystemExit(f"{', '.join(unknown)}: say first in tests/golden/changed.py why it changes")
+    CHANGED_FOLDER.mkdir(exist_ok=True)
+    for name in names or CHANGED:
+        with tempfile.TemporaryDirectory() as room:
+            shutil.copy(CLOTHES_FILE, room)
+            found = {"machine": machine(), **trained(name, Path(room))}
+        changed_file(name).write_text(json.dumps(found, indent=1) + "\n")
+        print(name, flush=True)
+
+
 # ------------------------------------------------------------------------------------------------- figures
 
 
@@ -416,13 +448,16 @@ def make_figures() -> None:
 
 
 def main(words: list[str]) -> None:
-    """Make what is named, or everything."""
+    """Make what is named, or everything; after ``changed``, what the runs named have changed to."""
     import zerosum as library
 
     torch.set_num_threads(1)
     print(f"zerosum {library.__version__} from {library.__file__}")
     tasks: dict[str, Callable[[], None]] = {"runs": make_runs, "figures": make_figures}
     with tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, ZEROSUM_CACHE=cache):
+        if words[:1] == ["changed"]:
+            record_changed(words[1:])
+            return
         for task in words or tasks:
             tasks[task]()
 

@@ -1,5 +1,7 @@
 """Runs made by version 0.1.0 still load, sample and resume, to the same numbers, and the same commands make them again.
 
+But for those in ``changed.py``: their commands make what is recorded beside the old runs.
+
 ``make.py`` says how they were made. On the processor and torch that made them numbers agree to the last bits; elsewhere
 roughly, as a few steps of training allow: a changed argument, seed or order of weights is far outside of that.
 """
@@ -13,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changed import CHANGED
 from compare import SAME, Tolerance, check
 from make import (
+    CHANGED_FOLDER,
     CLOTHES_FILE,
     EXPECTED_FILE,
     RESUME_WORDS,
@@ -22,11 +26,12 @@ from make import (
     RUNS_FOLDER,
     after,
     before,
+    changed_file,
     copied,
     logged,
     machine,
     resume,
-    train,
+    trained,
 )
 
 EXPECTED = json.loads(EXPECTED_FILE.read_text())
@@ -69,6 +74,13 @@ def check_logs(found: dict[str, Any], recorded: dict[str, Any], tolerance: Toler
             check(rows, recorded[log], tolerance)
 
 
+def check_training(name: str, found: dict[str, Any], recorded: dict[str, Any], tolerance: Tolerance) -> None:
+    check_logs(found["logs"], recorded["logs"], tolerance)
+    assert found["samples"].keys() == recorded["samples"].keys()
+    for which, samples in found["samples"].items():
+        check_samples(name, samples, recorded["samples"][which], tolerance)
+
+
 @pytest.fixture
 def tolerance() -> Tolerance:
     return SAME if machine() == EXPECTED["machine"] else ELSEWHERE
@@ -88,10 +100,35 @@ def test_an_old_run_samples_and_resumes_as_it_did(name: str, tolerance: Toleranc
     check_samples(name, resumed["samples"], recorded["after"]["samples"], tolerance)
 
 
+def recorded_training(name: str) -> dict[str, Any]:
+    """What the command of a run made, by the version that recorded it; with the machine."""
+    samples = EXPECTED["runs"][name]["before"]
+    return {"machine": EXPECTED["machine"], "logs": logged(RUNS_FOLDER / name), "samples": samples}
+
+
+def changed_training(name: str) -> dict[str, Any]:
+    """What it was found to make since the change."""
+    found: dict[str, Any] = json.loads(changed_file(name).read_text())
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_command_trains_the_same_run(name: str, tolerance: Tolerance, tmp_path: Path) -> None:
+def test_the_same_command_trains_the_same_run(name: str, tmp_path: Path) -> None:
+    recorded = changed_training(name) if name in CHANGED else recorded_training(name)
+    tolerance = SAME if machine() == recorded["machine"] else ELSEWHERE
     shutil.copy(CLOTHES_FILE, tmp_path)
-    run = train(name, tmp_path)
-    check_logs(logged(run), logged(RUNS_FOLDER / name), tolerance)
-    for which, samples in before(run).items():
-        check_samples(name, samples, EXPECTED["runs"][name]["before"][which], tolerance)
+    check_training(name, trained(name, tmp_path), recorded, tolerance)
+
+
+def test_every_change_has_a_reason_and_a_record() -> None:
+    assert {path.stem for path in CHANGED_FOLDER.glob("*")} == CHANGED.keys() <= set(NAMES)
+    for why in CHANGED.values():
+        assert len(why.split()) > 5, why
+        assert why.endswith("."), why
+
+
+@pytest.mark.parametrize("name", sorted(CHANGED))
+def test_a_run_that_is_said_to_have_changed_has_changed(name: str) -> None:
+    old, new = recorded_training(name), changed_training(name)
+    with pytest.raises(AssertionError):
+        check_training(name, new, old, SAME if old["machine"] == new["machine"] else ELSEWHERE)

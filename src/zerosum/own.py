@@ -187,6 +187,7 @@ def _page(name: str, function: Callable[..., Any], module: ModuleType | None, or
         re.split(r"\n\s*(?:Args|Returns|Raises):", text)[0].strip(),
         stated.get("RENAMED", {}),
         stated.get("MOVED", {}),
+        stated.get("ADDED", {}),
         origin,
     )
 

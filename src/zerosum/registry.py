@@ -122,6 +122,7 @@ def _built_in(name: str) -> Page:
         RECIPES.doc(name),
         RECIPES.literal(name, "RENAMED") or {},
         RECIPES.literal(name, "MOVED") or {},
+        RECIPES.literal(name, "ADDED") or {},
     )
 
 

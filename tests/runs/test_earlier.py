@@ -44,12 +44,25 @@ MOVED = [name for name in registry.names() if registry.RECIPES.literal(name, "MO
 )
 def test_arguments_have_their_names_of_today(recipe: str, old: dict[str, Any], now: dict[str, Any]) -> None:
     page = registry.page(recipe)
-    defaults = {key: parameter.default for key, parameter in page.arguments.items()}
+    defaults = {key: parameter.default for key, parameter in page.arguments.items()} | dict(page.added)
     assert all(defaults[key] != value for key, value in now.items()), "or the test could not fail"
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what a run recorded is not its owner's to change
         assert arguments_of({"recipe": recipe, "arguments": old}, page) == defaults | now
     assert changes_of(page, {**old, "minutes": 3}) == {**now, "minutes": 3}
+
+
+def test_an_argument_that_is_newer_than_the_run_has_what_the_run_had() -> None:
+    page = replace(registry.page("dcgan"), added={"beta1": 0.25})
+    assert page.defaults["beta1"] == 0.5
+    assert arguments_of({"recipe": "dcgan", "arguments": {}}, page) == page.defaults | {"beta1": 0.25}
+    assert arguments_of({"recipe": "dcgan", "arguments": {"beta1": 0.75}}, page) == page.defaults | {"beta1": 0.75}
+
+
+def test_every_added_argument_exists_and_had_another_value() -> None:
+    for name in registry.names():
+        page = registry.page(name)
+        assert all(page.defaults[key] != value for key, value in page.added.items()), name
 
 
 def test_every_old_name_leads_to_an_argument_and_hides_none() -> None:

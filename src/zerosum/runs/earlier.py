@@ -14,7 +14,9 @@ MOVED_ARGUMENTS = frozenset({"ema"})  # arguments of recipes (BigGAN's) that are
 
 
 def arguments_of(record: Mapping[str, Any], page: Page) -> dict[str, Any]:
-    """A run's arguments under today's names. Arguments that are newer than the run have their defaults.
+    """A run's arguments under today's names.
+
+    Arguments that are newer than the run have the values that the page states for earlier runs, or their defaults.
 
     Args:
         record: Contents of ``run.json``.
@@ -25,7 +27,7 @@ def arguments_of(record: Mapping[str, Any], page: Page) -> dict[str, Any]:
     """
     known = page.arguments
     recorded = {key: value for key, value in record["arguments"].items() if key in known or key not in MOVED_ARGUMENTS}
-    return page.defaults | page.current(recorded, note=False)
+    return page.defaults | dict(page.added) | page.current(recorded, note=False)
 
 
 def settings_of(record: Mapping[str, Any], page: Page) -> Settings:

@@ -1,7 +1,9 @@
 """Recipes of one's own whose networks or losses are wrong: one line that says what, before anything is left behind."""
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 import zerosum as zs
 from zerosum.data import Data
+from zerosum.pages import Origin, Page
+from zerosum.runs.blame import blaming
 
 FEW = {"data": "ring", "watch": -1, "precision": "float32", "progress": False}
 
@@ -129,6 +133,45 @@ def test_what_lies_beside_a_recipe_is_imported_by_its_name(tmp_path: Path) -> No
     (tmp_path / "mine.py").write_text("from .beside import y\n")
     with pytest.raises(zs.UsageError, match=r"mine.py, line 1: ImportError: .*; write `from x import y` for what lies"):
         zs.train(tmp_path / "mine.py", **FEW)
+
+
+PAGE = Page("own", recipe_of(), "Mine.", origin=lambda: Origin("session", "", "own"))
+
+
+def told(act: Callable[[], object], page: Page = PAGE) -> str:
+    with pytest.raises(zs.UsageError) as caught, blaming(page, "here"):
+        act()
+    return str(caught.value)
+
+
+def test_what_the_compiler_refuses_is_told_with_the_line_of_one_s_own() -> None:
+    def speaks(x: Tensor) -> Tensor:
+        print(x)
+        return x
+
+    said = told(lambda: torch.compile(speaks, backend="eager", fullgraph=True)(torch.ones(2)))
+    assert re.fullmatch(
+        r"recipe 'own' here: test_broken_recipes.py, line \d+: Unsupported: .*; it cannot be compiled, but with "
+        r"compile=off it may run",
+        said,
+    )
+    line = int(re.findall(r"line (\d+)", said)[0])
+    assert Path(__file__).read_text().splitlines()[line - 1].strip() == "print(x)"
+
+
+def test_a_place_is_named_as_people_know_it() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile("def fail(): raise KeyError('x')", "/tmp/ipykernel_7/123.py", "exec"), scope)
+    assert told(scope["fail"]) == "recipe 'own' here: this cell, line 1: KeyError: 'x'"
+    assert told(lambda: json.loads("{")).startswith("recipe 'own' here: test_broken_recipes.py, line ")
+
+
+def test_errors_of_zerosum_s_recipes_and_of_the_machine_are_left_alone() -> None:
+    for error in (zs.DataError("damaged"), MemoryError(), torch.OutOfMemoryError("full")):
+        with pytest.raises(type(error)), blaming(PAGE, "here"):
+            raise error
+    with pytest.raises(KeyError), blaming(replace(PAGE, origin=None), "here"):
+        raise KeyError("a bug")
 
 
 class Late(Data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def blaming(page: Page, where: str) -> Iterator[None]:
         words = f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
         if isinstance(error, ValueError) and not place(error):  # zerosum's own words on what the recipe did
             words = first_line(error)
+        if type(error).__module__.startswith("torch._dynamo"):
+            words += "; it cannot be compiled, but with compile=off it may run"
         raise UsageError(f"recipe {page.name!r} {where}: {place(error)}{words}") from error
 
 
@@ -47,10 +50,14 @@ def first_line(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """``"FILE, line N: "`` of the innermost line that is not of zerosum, Python or an installed package, or ``""``."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        file = Path(frame.filename)
+    """``"FILE, line N: "`` of the innermost line that is not of zerosum, Python or an installed package, or ``""``.
+
+    It is looked for in the traceback, and in what the error says, as the compiler's do.
+    """
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    for filename, line in reversed([*frames, *re.findall(r'File "([^"]+)", line (\d+)', str(error))]):
+        file = Path(filename)
         of_package = "site-packages" in file.parts or file.is_relative_to(OURS)
-        if not of_package and not file.is_relative_to(STANDARD) and not frame.filename.startswith("<frozen"):
-            return f"{file.name}, line {frame.lineno}: "
+        if not of_package and not file.is_relative_to(STANDARD) and not filename.startswith("<frozen"):
+            return f"{'this cell' if 'ipykernel' in filename else file.name}, line {line}: "
     return ""

@@ -31,7 +31,7 @@ def rehearse(setup: Setup) -> None:
                 raise UsageError(f"recipe {page.name!r}: network {name!r} {wrong}")
     network = recipe.phases[-1].game.nets[recipe.generator]
     sampler = Sampler(network, recipe.prior, device=setup.device, autocast=setup.autocast, seed=setup.settings.seed)
-    with blaming(page, f"its generator {recipe.generator!r}"):
+    with blaming(page, f"in its generator {recipe.generator!r}"):
         found = tuple(sampler(0, 2).shape)
     if found != (2, *setup.data.shape):
         raise UsageError(

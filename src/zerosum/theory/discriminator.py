@@ -191,7 +191,7 @@ def generator_gradient_through(
     """
     p, q = check_pair(p, q)
     jac = np.asarray(jacobian, dtype=np.float64)
-    if jac.ndim != 2 or len(jac) != len(q) or np.abs(jac.sum(0)).max() > 1e-8 * max(np.abs(jac).max(), 1):
+    if jac.ndim != 2 or len(jac) != len(q) or np.abs(jac.sum(0)).max() > 1e-8 * np.abs(jac).max():
         raise ValueError(f"jacobian must be dq/dtheta, ({len(q)}, k), its columns of sum 0; its shape is {jac.shape}")
     if logits is None:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from zerosum.theory.arrays import Array
+from zerosum.theory.arrays import Array, unit_of
 
 
 class Gaussian:
@@ -81,13 +81,18 @@ def frechet(p: Gaussian, q: Gaussian) -> float:
         The squared distance, at least 0, in squared units of the space.
 
     Raises:
-        ValueError: The dimensions differ.
+        ValueError: The dimensions differ, or the distance is too large for float64.
     """
     d = _difference(p, q)
+    unit = unit_of(d, np.sqrt(np.abs(p.covariance)), np.sqrt(np.abs(q.covariance)))  # squares could overflow
+    d, c_p, c_q = d / unit, p.covariance / unit / unit, q.covariance / unit / unit
     # The trace of that root is the sum of the singular values of C_p^1/2 C_q^1/2: nothing is squared on the way.
-    overlap = np.linalg.svd(_root(p.covariance) @ _root(q.covariance), compute_uv=False).sum()
-    bures = float(np.trace(p.covariance) + np.trace(q.covariance) - 2 * overlap)
-    return float(d @ d) + max(bures, 0.0)
+    overlap = np.linalg.svd(_root(c_p) @ _root(c_q), compute_uv=False).sum()
+    bures = float(np.trace(c_p) + np.trace(c_q) - 2 * overlap)
+    found = (float(d @ d) + max(bures, 0.0)) * unit * unit
+    if not math.isfinite(found):
+        raise ValueError("the squared distance of p and q is too large for float64; measure in larger units")
+    return found
 
 
 def optimal_map(p: Gaussian, q: Gaussian) -> tuple[Array, Array]:
@@ -175,9 +180,9 @@ def squared_hellinger(p: Gaussian, q: Gaussian) -> float:
 
 
 def _mean_kernel(difference: Array, total: Array, s: float) -> float:
-    one = np.eye(len(difference))
-    square = float(difference @ np.linalg.solve(total + s**2 * one, difference))
-    return math.exp(-(_log_det(one + total / s**2) + square) / 2)
+    widened = np.eye(len(difference)) + total / s / s  # s squared could underflow or overflow
+    square = float(difference / s @ np.linalg.solve(widened, difference / s))
+    return math.exp(-(_log_det(widened) + square) / 2)
 
 
 def _difference(p: Gaussian, q: Gaussian) -> Array:

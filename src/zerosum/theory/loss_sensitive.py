@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zerosum.theory.arrays import Array, check_points
+from zerosum.theory.arrays import Array, check_points, unit_of
 
 PointDistance = Callable[[Array, Array], Array]  # (N, d), (M, d) -> (N, M)
+_FAR = 1e12  # in units of the margins: no optimal loss reaches it, and larger numbers disturb the solver
 
 
 def l1(x: Array, y: Array) -> Array:
@@ -90,22 +91,42 @@ def optimal_loss(
 
 
 def _solve(delta: Array, n: int, kappa: float, weight: float) -> tuple[Array, float]:
-    """The optimal l and the objective; the unknowns are the l_i, then a slack of at least 0 for each hinge."""
-    from scipy.optimize import linprog
+    """The optimal l and the objective; the unknowns are the l_i, then a slack of at least 0 for each hinge.
 
-    count = len(delta)
-    cost = np.concatenate([np.full(n, 1 / n), np.zeros(count - n), np.full(n, weight / n)])
-    i, j = np.nonzero(~np.eye(count, dtype=bool))
-    pairs = np.arange(n)
-    lipschitz = _differences(i, j, count + n)
-    hinges = _differences(pairs, n + pairs, count + n) - _unit(count + pairs, count + n)
+    All numbers of the program are about 1, since the solver's tolerances are absolute. For kappa <= 1 the l_i differ by
+    less than the margins, so that no hinge is ever slack, and their unit is kappa times that of the distances; for
+    larger kappa it is that of the margins, where the hinges bend.
+    """
     from scipy.sparse import vstack
 
-    bounds = np.concatenate([kappa * delta[i, j], -delta[pairs, n + pairs]])
-    found: Any = linprog(cost, vstack([lipschitz, hinges]), bounds, method="highs")
+    count, pairs = len(delta), np.arange(n)
+    margins = delta[pairs, n + pairs]
+    bends = kappa > 1
+    unit = unit_of(margins) if bends else kappa * unit_of(delta)
+    i, j = np.nonzero(~np.eye(count, dtype=bool))
+    width = count + n * bends
+    rows, limits = [_differences(i, j, width)], [kappa / unit * delta[i, j]]
+    share = np.concatenate([np.ones(n), np.zeros(count - n)])
+    if bends:
+        cost = np.concatenate([share, np.full(n, weight)])
+        rows.append(_differences(pairs, n + pairs, width) - _unit(count + pairs, width))
+        limits.append(-margins / unit)
+    else:
+        cost = share * (1 + weight)
+        cost[n : 2 * n] -= weight
+    values = unit * _minimise(cost / max(1.0, weight), vstack(rows), np.minimum(np.concatenate(limits), _FAR))[:count]
+    hinges = np.maximum(margins + values[:n] - values[n : 2 * n], 0)
+    return values, float(values[:n].mean() + weight * hinges.mean())
+
+
+def _minimise(cost: Array, rows: Any, limits: Array) -> Array:
+    from scipy.optimize import linprog
+
+    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    found: Any = linprog(cost, rows, limits, method="highs", options=tight)
     if found.x is None:
         raise ArithmeticError(f"the linear program was not solved: {found.message}")
-    return np.asarray(found.x[:count]), float(found.fun)
+    return np.asarray(found.x)
 
 
 def _unit(columns: npt.NDArray[np.int64], width: int) -> Any:

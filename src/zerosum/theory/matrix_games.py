@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zerosum.theory.arrays import Array
+from zerosum.theory.arrays import Array, unit_of
 
 
 def _check_matrix(name: str, payoff: Any) -> Array:
@@ -131,7 +131,10 @@ def best_responses(game: MatrixGame, x: Array, y: Array) -> tuple[tuple[str, ...
         ValueError: A strategy is not a probability for each action.
     """
     x, y = _check_strategies(game, x, y)
-    return _best_actions(game.row @ y, game.rows), _best_actions(x @ game.column, game.columns)
+    return (
+        _best_actions(game.row @ y, game.rows, _nothing(game.row)),
+        _best_actions(x @ game.column, game.columns, _nothing(game.column)),
+    )
 
 
 def gain_of_moving_alone(game: MatrixGame, x: Array, y: Array) -> tuple[float, float]:
@@ -169,11 +172,15 @@ def solve_zero_sum(row: Array) -> Solution:
         ArithmeticError: A program was not solved, or the two disagree.
     """
     row = _check_matrix("row", row)
-    x, value = _maximin(row)
-    y, minus = _maximin(-row.T)
-    if abs(value + minus) > 1e-7 * max(1.0, float(np.abs(row).max())):
-        raise ArithmeticError(f"the players' linear programs disagree: {value:.9g} and {-minus:.9g}")
-    return Solution(value, x, y)
+    # Neither a constant nor a factor changes the strategies, and the solver's tolerances are absolute.
+    constant = float(row.min())
+    unit = unit_of(row - constant)
+    scaled = (row - constant) / unit
+    x, value = _maximin(scaled)
+    y, minus = _maximin(-scaled.T)
+    if abs(value + minus) > 1e-7:
+        raise ArithmeticError(f"the players' linear programs disagree: {value:.9g} and {-minus:.9g}, times {unit:.3g}")
+    return Solution(constant + value * unit, x, y)
 
 
 def equilibria(game: MatrixGame) -> tuple[tuple[Array, Array], ...]:
@@ -228,8 +235,8 @@ def _labelled_vertices(payoff: Array, own: range, others: range) -> list[tuple[A
 
 
 def _is_nash(game: MatrixGame, x: Array, y: Array) -> bool:
-    scale = max(1.0, float(np.abs([game.row, game.column]).max()))
-    return max(gain_of_moving_alone(game, x, y)) < 1e-9 * scale
+    gains = gain_of_moving_alone(game, x, y)
+    return all(gain <= _nothing(payoff) for gain, payoff in zip(gains, (game.row, game.column), strict=True))
 
 
 def _probabilities(x: Any) -> Array:
@@ -256,8 +263,13 @@ def _maximin(a: Array) -> tuple[Array, float]:
     return np.asarray(found.x[:n]), float(found.x[n])
 
 
-def _best_actions(values: Array, names: tuple[str, ...]) -> tuple[str, ...]:
-    near = 1e-9 * max(1.0, float(np.abs(values).max()))
+def _nothing(payoff: Array) -> float:
+    """Difference of two averages of payoffs that is none: small against their spread, or lost in rounding."""
+    rounding = 4 * sum(payoff.shape) * np.finfo(np.float64).eps * float(np.abs(payoff).max())
+    return max(1e-9 * float(np.ptp(payoff)), rounding)
+
+
+def _best_actions(values: Array, names: tuple[str, ...], near: float) -> tuple[str, ...]:
     return tuple(name for name, value in zip(names, values, strict=True) if value >= values.max() - near)
 
 

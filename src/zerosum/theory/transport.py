@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zerosum.theory.arrays import Array, check_points
+from zerosum.theory.arrays import Array, check_points, unit_of
 
 SAME = 1e-9  # relative difference up to which two totals of mass are the same
 
@@ -76,7 +76,9 @@ def wasserstein_line(
     x, y = _check_line("x", x), _check_line("y", y)
     p, q = _check_totals(_fill(p, len(x)), _fill(q, len(y)), len(x), len(y))
     i, j, moved = _monotone_pieces(x, y, p, q)
-    return float((moved * np.abs(x[i] - y[j]) ** order).sum() ** (1 / order))
+    distance = np.abs(x[i] - y[j])
+    unit = unit_of(distance[moved > 0])  # powers of it could underflow or overflow
+    return float((moved * (distance / unit) ** order).sum() ** (1 / order) * unit)
 
 
 def monotone_plan(x: Array, y: Array, p: Array, q: Array) -> Array:
@@ -142,11 +144,16 @@ def optimal_plan(cost: Array, p: Array, q: Array) -> TransportPlan:
     cost = _check_cost(cost)
     n, m = cost.shape
     p, q = _check_totals(p, q, n, m)
+    # What every unit of mass pays, wherever it goes, decides nothing: without it the rest keeps its digits.
+    u, v, left = _take_least(cost)
+    price, mass = unit_of(left), unit_of(p)
     rows = kron(identity(n), np.ones((1, m)))
     columns = kron(np.ones((1, n)), identity(m))
-    found = _solve(cost.ravel(), A_eq=vstack([rows, columns]).tocsr(), b_eq=np.concatenate([p, q]))
-    duals = np.asarray(found.eqlin.marginals)
-    return TransportPlan(np.asarray(found.x).reshape(n, m), float(found.fun), duals[:n], duals[n:])
+    totals = np.concatenate([p, q]) / mass
+    found = _solve((left / price).ravel(), A_eq=vstack([rows, columns]).tocsr(), b_eq=totals)
+    gamma = np.asarray(found.x).reshape(n, m) * mass
+    duals = np.asarray(found.eqlin.marginals) * price
+    return TransportPlan(gamma, float((gamma * cost).sum()), u + duals[:n], v + duals[n:])
 
 
 def kantorovich_rubinstein(points: Array, p: Array, q: Array) -> tuple[Array, float]:
@@ -179,8 +186,10 @@ def kantorovich_rubinstein(points: Array, p: Array, q: Array) -> tuple[Array, fl
     ones = np.ones(len(i))
     pairs = csr_matrix((np.r_[ones, -ones], (np.r_[row, row], np.r_[i, j])), (len(i), n))
     bounds = [(0.0, 0.0)] + [(None, None)] * (n - 1)
-    found = _solve(q - p, A_ub=pairs, b_ub=distance[i, j], bounds=bounds)
-    return np.asarray(found.x), -float(found.fun)
+    unit = unit_of(distance)
+    found = _solve((q - p) / unit_of(q - p), A_ub=pairs, b_ub=distance[i, j] / unit, bounds=bounds)
+    f = np.asarray(found.x) * unit
+    return f, float(f @ (p - q))
 
 
 def sinkhorn(
@@ -231,7 +240,9 @@ def euclidean(x: Array, y: Array) -> Array:
     x, y = check_points("x", x), check_points("y", y)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x is {x.shape} and y is {y.shape}, but points need the same number of coordinates")
-    return np.asarray(np.sqrt(((x[:, None] - y[None]) ** 2).sum(2)))
+    apart = x[:, None] - y[None]
+    unit = unit_of(apart)  # squares could underflow or overflow
+    return np.asarray(np.sqrt(((apart / unit) ** 2).sum(2)) * unit)
 
 
 def draw_plan(axes: Any, x: Array, y: Array, gamma: Array) -> None:
@@ -290,7 +301,16 @@ def _monotone_pieces(
     return a[i], b[j], moved
 
 
+def _take_least(cost: Array) -> tuple[Array, Array, Array]:
+    """The least cost of each row, then of each column of what is left, and what is left after both, at least 0."""
+    u = cost.min(1)
+    left = cost - u[:, None]
+    v = left.min(0)
+    return u, v, left - v
+
+
 def _solve(c: Array, **program: Any) -> Any:
+    """The solution of a program whose numbers are about 1: the solver's tolerances are absolute."""
     from scipy.optimize import linprog
 
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}

@@ -1,5 +1,6 @@
 """Fréchet distance between two sets of features, each seen as a Gaussian."""
 
+import math
 import warnings
 
 import torch
@@ -10,6 +11,7 @@ from zerosum.metrics.shared.statistics import FeatureStatistics
 from zerosum.metrics.sides import Side
 
 DIGITS = 1e-7  # of the distance, that the fast way must have; otherwise the exact way is taken
+TOO_LARGE = "the features are so large that their Fréchet distance does not fit into float64: rescale them"
 
 
 def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
@@ -28,7 +30,8 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
         A finite number, at least 0; 0 for equal statistics; in squared units of the features.
 
     Raises:
-        ValueError: The dimensions differ, or a side has fewer than two samples.
+        ValueError: The dimensions differ, a side has fewer than two samples, or the features are so large that the
+            distance does not fit into float64.
 
     Warns:
         UserWarning: A side has too few samples for a covariance of full rank (n <= dimensions): the distance is
@@ -46,12 +49,27 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
             "which has no bias",
             stacklevel=2,
         )
+    a, b, unit = _scale(a, b)
     few, many = (a, b) if a.n <= b.n else (b, a)
     apart = float((a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace())
     overlap, error = _fast_overlap(few, many)
     if not 2 * error <= DIGITS * (apart - 2 * overlap):
         overlap = _exact_overlap(few, many)
-    return max(apart - 2 * overlap, 0.0)
+    found = max(apart - 2 * overlap, 0.0) * unit * unit
+    if not math.isfinite(found):
+        raise ValueError(TOO_LARGE)
+    return found
+
+
+def _scale(a: FeatureStatistics, b: FeatureStatistics) -> tuple[FeatureStatistics, FeatureStatistics, float]:
+    """Both in a unit in which their numbers are about 1, a power of 2, which rounds nothing: products of covariances
+    underflow or overflow long before the distance does."""
+    largest = [float((a.mean - b.mean).abs().max()), *(float(x.covariance.abs().max()) ** 0.5 for x in (a, b))]
+    if not all(map(math.isfinite, largest)):
+        raise ValueError(TOO_LARGE)
+    unit = math.ldexp(1.0, math.frexp(max(largest))[1]) if max(largest) else 1.0
+    scaled = (FeatureStatistics(x.n, x.mean / unit, x.scatter / unit / unit) for x in (a, b))
+    return next(scaled), next(scaled), unit
 
 
 def _fast_overlap(few: FeatureStatistics, many: FeatureStatistics) -> tuple[float, float]:

@@ -39,7 +39,8 @@ def kernel_distance(
         seed: Seed of the subsets.
 
     Raises:
-        ValueError: A set has fewer samples than a subset, or the features do not fit together or are not finite.
+        ValueError: A set has fewer samples than a subset, or the features do not fit together, are not finite, or so
+            large that their kernel is not.
     """
     _require_alike(x, y)
     fewest = min(len(x), len(y))
@@ -57,6 +58,8 @@ def kernel_distance(
     for i in range(subsets):
         a, b = (f[torch.randperm(len(f), generator=rng)[:subset_size].to(f.device)].double() for f in (x, y))
         values[i] = unbiased_mmd2(polynomial_kernel(a, a), polynomial_kernel(b, b), polynomial_kernel(a, b))
+    if not bool(values.isfinite().all()):
+        raise ValueError("the features are so large that their cubic kernel does not fit into float64: rescale them")
     return KernelDistance(float(values.mean()), float(values.std(correction=0)))
 
 

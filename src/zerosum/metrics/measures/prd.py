@@ -139,8 +139,7 @@ def kmeans(points: Tensor, clusters: int, *, seed: int, run: int = 0) -> Tensor:
         raise ValueError(f"{len(points)} points cannot make {clusters} clusters: take more points or fewer clusters")
     if not bool(points.isfinite().all()):
         raise ValueError("features hold NaN or infinity: they belong to no cluster")
-    # Centred, a common offset costs the distances no digits.
-    points = (points - points.mean(dim=0)).to(torch.promote_types(points.dtype, torch.float32))
+    points = _centre(points.to(torch.promote_types(points.dtype, torch.float32)))
     centres = _draw_centres(points, clusters, generator(seed, "kmeans", run))
     labels = _nearest_centre(points, centres)
     for _ in range(MOST_STEPS):
@@ -151,6 +150,17 @@ def kmeans(points: Tensor, clusters: int, *, seed: int, run: int = 0) -> Tensor:
         if torch.equal(before, labels):
             break
     return labels
+
+
+def _centre(points: Tensor) -> Tensor:
+    """Points around their mean, as a common offset costs the distances digits, and of about 1, as squares underflow
+    and overflow long before points do. The unit is a power of 2: what is of about 1 already keeps its bits."""
+    for _ in range(2):  # before the mean, whose sum could overflow, and after it
+        exponent = math.frexp(float(points.abs().max()))[1]
+        half = exponent // 2  # in two steps: the factor for the smallest numbers is itself too large
+        points = points * math.ldexp(1.0, -half) * math.ldexp(1.0, half - exponent)
+        points = points - points.mean(dim=0)
+    return points
 
 
 def _draw_centres(points: Tensor, clusters: int, rng: torch.Generator) -> Tensor:
@@ -193,4 +203,5 @@ MEASURE = Measure(
     directions={"prd_f8": "higher", "prd_f1/8": "higher"},
     constants={"clusters": CLUSTERS, "runs": RUNS, "angles": ANGLES},
     reads=VECTORS,
+    needs=frozenset({"equal"}),
 )

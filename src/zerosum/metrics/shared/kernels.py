@@ -58,7 +58,10 @@ def median_distance(x: Tensor, y: Tensor, *, seed: int = 0) -> float:
     check_features(x, y)
     rng = generator(seed, "median distance")
     chosen = torch.randperm(len(x) + len(y), generator=rng)[:_MEDIAN_OF].to(x.device)
-    median = float(torch.pdist(torch.cat([x.detach(), y.detach()])[chosen].to(torch.float64)).median())
+    drawn = torch.cat([x.detach(), y.detach()])[chosen].to(torch.float64)
+    largest = float(drawn.abs().max())
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0  # squares could underflow or overflow
+    median = float(torch.pdist(drawn / unit).median()) * unit
     if median == 0:
         raise ValueError("more than half of all pairs of features are equal, so there is no bandwidth: give a kernel")
     return median

@@ -5,8 +5,9 @@ kind, and in ``expected.json`` what came of resuming it and of sampling from it)
 version of the library is found first. Both were made by version 0.1.0 before its sources were rearranged, and should be
 made again only when a number is meant to change: runs that a new version makes say nothing about old ones.
 
-``python tests/golden/make.py changed NAME ...`` records in ``runs_changed/`` what the commands of some runs train now,
-where that is meant to be something else (``changed.py`` lists them, with the reasons); without names, all of these.
+``python tests/golden/make.py changed NAME ...`` records in ``recorded_since/`` what the commands of some runs,
+experiments and trainings come to now, where that is meant to be something else (``changed.py`` lists them, with the
+reasons); without names, all of these.
 
 An option that gets another name is changed in the words below, which tests give to the version that is tested, and not
 in ``runs/``, whose records keep the names that they were made with.
@@ -42,7 +43,7 @@ from torch import Tensor
 
 HERE = Path(__file__).parent
 RUNS_FOLDER, FIGURES_FILE, CLOTHES_FILE = HERE / "runs", HERE / "figures.json", HERE / "clothes.npz"
-EXPECTED_FILE, CHANGED_FOLDER = RUNS_FOLDER / "expected.json", HERE / "runs_changed"
+EXPECTED_FILE, CHANGED_FOLDER = RUNS_FOLDER / "expected.json", HERE / "recorded_since"
 
 STEPS, RESUMED_STEPS = 4, 6  # of every run; and after it was resumed
 SAMPLES, FIRST = 8, 5  # samples that are summed up; numbers of them that are kept
@@ -305,28 +306,6 @@ def trained(name: str, room: Path) -> dict[str, Any]:
     return {"logs": logged(run), "samples": before(run)}
 
 
-def changed_file(name: str) -> Path:
-    """Where it is recorded what a run has changed to."""
-    return CHANGED_FOLDER / f"{name}.json"
-
-
-def record_changed(names: list[str]) -> None:
-    """Write into ``runs_changed/`` what the commands of these runs train now.
-
-    Raises:
-        SystemExit: A run is not in the list of those that are meant to change.
-    """
-    if unknown := sorted(set(names) - CHANGED.keys()):
-        raise SystemExit(f"{', '.join(unknown)}: say first in tests/golden/changed.py why it changes")
-    CHANGED_FOLDER.mkdir(exist_ok=True)
-    for name in names or CHANGED:
-        with tempfile.TemporaryDirectory() as room:
-            shutil.copy(CLOTHES_FILE, room)
-            found = {"machine": machine(), **trained(name, Path(room))}
-        changed_file(name).write_text(json.dumps(found, indent=1) + "\n")
-        print(name, flush=True)
-
-
 # ------------------------------------------------------------------------------------------------- figures
 
 
@@ -447,8 +426,46 @@ def make_figures() -> None:
     FIGURES_FILE.write_text(json.dumps(found, indent=1) + "\n")
 
 
+# ------------------------------------------------------------------------------------------------- changed
+
+
+def changed_file(name: str) -> Path:
+    """Where it is recorded what a run, an experiment or a training has changed to."""
+    return CHANGED_FOLDER / f"{name}.json"
+
+
+def changed(name: str) -> dict[str, Any]:
+    """What is recorded there: ``found``, and the ``machine`` that found it."""
+    record: dict[str, Any] = json.loads(changed_file(name).read_text())
+    return record
+
+
+def find(name: str, room: Path) -> dict[str, Any]:
+    """What a run, an experiment or a training comes to now."""
+    shutil.copy(CLOTHES_FILE, room)
+    kinds = ((RUNS, trained), (EXPERIMENTS, experiment), (TRAININGS, training))
+    (found,) = (make(name, room) for names, make in kinds if name in names)
+    return found
+
+
+def record_changed(names: list[str]) -> None:
+    """Write into ``recorded_since/`` what these come to now.
+
+    Raises:
+        SystemExit: One is not in the list of those that are meant to change.
+    """
+    if unknown := sorted(set(names) - CHANGED.keys()):
+        raise SystemExit(f"{', '.join(unknown)}: say first in tests/golden/changed.py why it changes")
+    CHANGED_FOLDER.mkdir(exist_ok=True)
+    for name in names or CHANGED:
+        with tempfile.TemporaryDirectory() as room:
+            found = {"machine": machine(), "found": find(name, Path(room))}
+        changed_file(name).write_text(json.dumps(found, indent=1) + "\n")
+        print(name, flush=True)
+
+
 def main(words: list[str]) -> None:
-    """Make what is named, or everything; after ``changed``, what the runs named have changed to."""
+    """Make what is named, or everything; after ``changed``, what those named have changed to."""
     import zerosum as library
 
     torch.set_num_threads(1)

@@ -75,6 +75,21 @@ def normal(std: float) -> Init:
 dcgan_init = normal(0.02)  # DCGAN's, and that of most networks after it
 
 
+def uniform(std: float) -> Init:
+    """As WGAN-GP's code starts its DCGAN baseline (std 0.02): weights U(-a, a) with a = sqrt(3) std, biases 0.
+
+    Norms are left as they are, with gains of 1.
+    """
+    if std <= 0:
+        raise ValueError(f"std={std}: must be above 0")
+
+    def init(layer: nn.Module, gain: float) -> None:
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+            _uniform(layer, gain * std)
+
+    return init
+
+
 def glorot_uniform(layer: nn.Module, gain: float) -> None:
     """Eq. 16, Glorot and Bengio 2010: weights U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)), biases 0.
 
@@ -84,6 +99,30 @@ def glorot_uniform(layer: nn.Module, gain: float) -> None:
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.xavier_uniform_(layer.weight, gain)
         _zero_bias(layer)
+
+
+def strided_glorot_uniform(layer: nn.Module, gain: float) -> None:
+    """:func:`glorot_uniform` as WGAN-GP's code has it for convolutions: gain sqrt(2), and fans that know the stride.
+
+    Of a convolution of stride s, an input reaches only 1 / s^2 of the kernel's positions, so that the fan-out is
+    out kh kw / s^2; of a transposed one the fan-in is in kh kw / s^2. For linear layers nothing changes.
+    """
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        area, steps = layer.kernel_size[0] * layer.kernel_size[1], layer.stride[0] * layer.stride[1]
+        fans = [layer.in_channels * area, layer.out_channels * area]
+        fans[0 if isinstance(layer, nn.ConvTranspose2d) else 1] //= steps
+        _uniform(layer, gain * math.sqrt(2) * math.sqrt(2 / sum(fans)))
+    else:
+        glorot_uniform(layer, gain)
+
+
+def he_uniform(layer: nn.Module, gain: float) -> None:
+    """Eq. 10, He et al. 2015 (arXiv:1502.01852), with a uniform law: weights U(-a, a) with a = gain sqrt(3 / fan_in).
+
+    Biases are 0; gain sqrt(2) for a ReLU. So WGAN-GP's code starts the hidden layers of its toy experiments.
+    """
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        _uniform(layer, gain / math.sqrt(layer.weight[0].numel()))
 
 
 def he_normal(layer: nn.Module, gain: float) -> None:
@@ -102,6 +141,11 @@ def orthogonal(layer: nn.Module, gain: float) -> None:
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.orthogonal_(layer.weight)
         _zero_bias(layer)
+
+
+def _uniform(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding, std: float) -> None:
+    nn.init.uniform_(layer.weight, -math.sqrt(3) * std, math.sqrt(3) * std)
+    _zero_bias(layer)
 
 
 def _zero_bias(layer: nn.Module) -> None:

@@ -11,11 +11,11 @@ from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
 from zerosum.latent.priors import each, normal, per_sample
-from zerosum.networks import dcgan, mlp, resnet
-from zerosum.networks.common import he_normal
+from zerosum.networks import dcgan, resnet
+from zerosum.networks.common import glorot_uniform, strided_glorot_uniform
 from zerosum.networks.layers import LayerNorm
 from zerosum.networks.layers.dropout import Dropout
-from zerosum.networks.pairs import Pair
+from zerosum.networks.pairs import Pair, toy_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.consistency_term import consistency
 from zerosum.penalties.gradient import wgan_gp
@@ -81,15 +81,14 @@ def recipe(
 
 def networks(shape: tuple[int, ...], latent: int, width: int | None) -> Pair:
     """WGAN-GP's networks, with dropout in the critic."""
-    unit = (512 if len(shape) == 1 else 64) if width is None else width
     if len(shape) == 1:
-        hidden, drop = (unit,) * 3, nn.Sequential(nn.ReLU(), Dropout(0.5))
-        return mlp.Generator(latent, hidden, shape), mlp.Critic(shape, hidden, activation=drop)
+        return toy_pair(shape, latent, width, activation=nn.Sequential(nn.ReLU(), Dropout(0.5)))
     channels, size, _ = shape
     rates = {32: (0.2, 0.5, 0.5), 64: (0.0, 0.2, 0.5, 0.5)}.get(size)
     if rates is None:
-        critic = dcgan.Critic(unit, size, channels, 5, norm=nn.Identity, bias=True, dropout=0.5)
-        return dcgan.Generator(latent, unit, size, channels, 5), critic
+        unit, init = 64 if width is None else width, strided_glorot_uniform
+        critic = dcgan.Critic(unit, size, channels, 5, norm=nn.Identity, bias=True, dropout=0.5, init=init)
+        return dcgan.Generator(latent, unit, size, channels, 5, init=init), critic
     plans, norm = resnet.WGAN_GP, nn.Identity if size == 32 else LayerNorm
-    residual = resnet.Critic(width, size, channels, plans=plans, norm=norm, dropout=rates, init=he_normal)
-    return resnet.Generator(latent, width, size, channels, plans=plans, init=he_normal), residual
+    residual = resnet.Critic(width, size, channels, plans=plans, norm=norm, dropout=rates, init=glorot_uniform)
+    return resnet.Generator(latent, width, size, channels, plans=plans, init=glorot_uniform), residual

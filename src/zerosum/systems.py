@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from zerosum.core.dynamics import Dynamics
 from zerosum.core.game import Game, Loss, Player, Steps
 from zerosum.core.optim import Optimizer
 from zerosum.data.base import Data
-from zerosum.latent.priors import Prior, Variable, each, labels
+from zerosum.latent.priors import Conditional, LabelLaw, Prior, Variable, each, labels
 
 Inputs = Callable[[int, torch.Generator], Tensor | tuple[Tensor, ...]]  # (n, rng) -> what a generator is called with
 
@@ -57,6 +57,23 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Coupling:
+    """What compares the samples of a batch with one another, so that it depends on how a batch is shared out.
+
+    It sees the samples of one process and part (the settings of a run share a batch out among both), and no others.
+
+    Attributes:
+        what: What it is, in messages: "the pulling-away term".
+        least: Samples that it needs at least.
+        multiple: Number by which the samples that it sees must be divisible.
+    """
+
+    what: str
+    least: int = 1
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A system, ready to train and to sample from.
 
@@ -68,6 +85,8 @@ class Recipe:
             such as (latents, labels) for a conditional one.
         generator: Name of the network that maps latents to samples.
         dynamics: How turns become updates; ``None`` for alternating play.
+        coupled: All that compares the samples of a batch with one another, but for batch normalisation, which is found
+            in the networks. A run whose batches are shared out into parts that are too small for it is refused.
     """
 
     phases: tuple[Phase, ...]
@@ -76,6 +95,7 @@ class Recipe:
     prior: Inputs
     generator: str = "G"
     dynamics: Dynamics | None = None
+    coupled: tuple[Coupling, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -90,7 +110,7 @@ def system(
     batch_size: int = 64,
     steps: int = 10_000,
     draws: Mapping[str, Variable] | None = None,
-    classes: int = 0,
+    classes: int | LabelLaw = 0,
     dynamics: Dynamics | None = None,
 ) -> Recipe:
     """A game, the random variables of its batches, and how long it is played.
@@ -102,7 +122,8 @@ def system(
         steps: Iterations in all.
         draws: Random variables of a batch beside x and y, by name and in the order in which they are drawn. Latents
             ``z``, as many as there are real samples, come first unless they are among them.
-        classes: K, where the generator is told a class: it is sampled with all classes equally likely.
+        classes: Law of the labels where the generator is told a class: ``labels_like(data)`` where training takes
+            those of the data; K, where it draws all K classes equally likely. 0: it is told none.
         dynamics: How turns become updates; ``None`` for alternating play.
     """
     variables = dict(draws or {})
@@ -112,10 +133,8 @@ def system(
     def draw(x: Tensor, y: Tensor | None, rng: torch.Generator) -> Any:
         return batch(x=x, y=y, **{name: variable(x, rng) for name, variable in variables.items()})
 
-    def labelled(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        return latent(n, rng), labels(classes)(n, rng)
-
-    return Recipe((Phase(game, steps),), batch_size, draw, labelled if classes else latent, dynamics=dynamics)
+    prior = Conditional(latent, labels(classes) if isinstance(classes, int) else classes) if classes else latent
+    return Recipe((Phase(game, steps),), batch_size, draw, prior, dynamics=dynamics)
 
 
 def two_player(
@@ -132,8 +151,9 @@ def two_player(
     g_opt: Optimizer | None = None,
     n_critic: Steps = 1,
     draws: Mapping[str, Variable] | None = None,
-    classes: int = 0,
+    classes: int | LabelLaw = 0,
     dynamics: Dynamics | None = None,
+    coupled: tuple[Coupling, ...] = (),
     **rules: Any,
 ) -> Recipe:
     """The classic game: critic D descends ``d_loss`` ``n_critic`` times, then generator G descends ``g_loss`` once.
@@ -151,8 +171,9 @@ def two_player(
         g_opt: The generator's own, where it differs.
         n_critic: Critic updates per generator update.
         draws: Further random variables of a batch; see :func:`system`.
-        classes: K, where the generator is told a class; see :func:`system`.
+        classes: Law of the labels, or K, where the generator is told a class; see :func:`system`.
         dynamics: How turns become updates; ``None`` for alternating play.
+        coupled: What compares the samples of a batch with one another; see :class:`Recipe`.
         rules: Other fields of :class:`~zerosum.core.game.Game`: ``project``, ``average``, ``memory``, ``remember``.
 
     Raises:
@@ -163,9 +184,10 @@ def two_player(
         raise ValueError("two_player needs an optimizer for each player: give opt, or both d_opt and g_opt")
     players = {"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)}
     game = Game({"G": generator, "D": critic}, {"D": d, "G": g}, players, **rules)
-    return system(
+    made = system(
         game, latent=latent, batch_size=batch_size, steps=steps, draws=draws, classes=classes, dynamics=dynamics
     )
+    return replace(made, coupled=coupled)
 
 
 def labelled_shape(data: Data, instead: str) -> tuple[int, int, int]:

@@ -55,6 +55,17 @@ def test_data_that_keep_their_promises() -> None:
     assert not is_given(load("ring"))
 
 
+def test_classes_of_data_of_ones_own_are_counted() -> None:
+    def mostly_dark(x: Tensor, y: Tensor) -> Any:
+        return x, (torch.arange(len(y)) % 10 == 0).long()
+
+    assert Squares(mostly_dark).class_counts() == (9_000, 1_000)
+    assert Squares(mostly_dark, count=250).class_counts() == (180, 20)  # of whole batches
+    assert Squares(mostly_dark, count=20).class_counts() == (18, 2)
+    assert load("ring").class_counts() == Line("line", (2,), (), None, "a line", ()).class_counts() == ()
+    assert load("fashion-mini").class_counts() == (1_000,) * 10
+
+
 CALLS = 0
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+COUNTED = 10_000  # samples whose labels are counted where data do not say how many each class has
+
 
 @dataclass(frozen=True)
 class Data:
@@ -47,6 +49,11 @@ class Data:
         """Whether samples are points rather than images."""
         return len(self.shape) == 1
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether samples can be had at once. Not of data that stand for those of a run which is opened again."""
+        return True
+
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor | None]:
@@ -68,6 +75,22 @@ class Data:
             DataError: There are fewer samples than one batch on all processes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define batch()")
+
+    def class_counts(self) -> tuple[int, ...]:
+        """Number of samples of each class; ``()`` without classes.
+
+        Data of one's own may define it. Here the labels of some batches are counted: of one pass, of 10,000 samples at
+        most.
+        """
+        if not self.classes:
+            return ()
+        size = min(100, self.count or 100)
+        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+        for k in range(min(self.count or COUNTED, COUNTED) // size):
+            _, y = self.batch(k, size, seed=0)
+            if y is not None:
+                counts += torch.bincount(y, minlength=len(counts))
+        return tuple(counts.tolist())
 
 
 def check_batch(k: int, size: int, rank: int, world: int) -> None:

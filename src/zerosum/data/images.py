@@ -101,6 +101,12 @@ class Images(Data):
             )
         return whole
 
+    def class_counts(self) -> tuple[int, ...]:
+        """Number of images of each class; ``()`` without labels."""
+        if self.labels is None:
+            return ()
+        return tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
+
     def subset(self, indices: npt.NDArray[np.int64], name: str) -> "Images":
         """The images at ``indices`` (copied into memory), with the same classes, under another name."""
         labels = None if self.labels is None else self.labels[indices]

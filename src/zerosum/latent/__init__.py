@@ -3,9 +3,9 @@
 from zerosum.latent import arithmetic, directions, interpolate, invert, priors, truncation
 from zerosum.latent.arithmetic import around, combine
 from zerosum.latent.directions import Directions, first_layers, sefa
-from zerosum.latent.interpolate import lerp, slerp
+from zerosum.latent.interpolate import lerp, slerp, way_for
 from zerosum.latent.invert import Inversion, psnr
-from zerosum.latent.priors import each, labels, normal, normal_like, per_sample, uniform, uniform_like
+from zerosum.latent.priors import each, labels, labels_like, normal, normal_like, per_sample, uniform, uniform_like
 from zerosum.latent.truncation import truncated
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "interpolate",
     "invert",
     "labels",
+    "labels_like",
     "lerp",
     "normal",
     "normal_like",
@@ -32,6 +33,7 @@ __all__ = [
     "truncation",
     "uniform",
     "uniform_like",
+    "way_for",
 ]
 
 

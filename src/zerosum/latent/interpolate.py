@@ -1,8 +1,15 @@
-"""Walks between two latents: straight (``lerp``) and along the sphere (``slerp``)."""
+"""Walks between two latents: straight (``lerp``) and along the sphere (``slerp``), and which of them suits a prior."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from zerosum.latent.priors import Coded, Law, Noise
+from zerosum.latent.truncation import Draw, Truncated, latent_of
+
+DRAWN = 1_000  # latents that are looked at where a prior does not say what its law is
 PARALLEL = 1e-6  # sine of the angle below which two directions span no plane to turn in
 
 
@@ -65,3 +72,50 @@ def _orthogonal(v: Tensor, u: Tensor) -> Tensor:
 def _furthest_axis(u: Tensor) -> Tensor:
     """The unit vector of the coordinate in which ``u`` is smallest."""
     return torch.zeros_like(u).scatter_(-1, u.abs().argmin(-1, keepdim=True), 1.0)
+
+
+class Way(NamedTuple):
+    """A way between latents.
+
+    Attributes:
+        name: Its name.
+        between: Function of both ends and the share of the way, such as :func:`lerp`.
+    """
+
+    name: Literal["lerp", "slerp"]
+    between: Callable[[Tensor, Tensor, float | Tensor], Tensor]
+
+
+WAYS = {"lerp": Way("lerp", lerp), "slerp": Way("slerp", slerp)}
+
+
+def way_for(prior: Draw, device: torch.device | str = "cpu") -> Way:
+    """The way that stays where a prior has its latents: straight for uniform ones, on a sphere for normal ones.
+
+    A cube is convex, so a straight line stays in it, while ``slerp`` leaves it: halfway between two of U[-1, 1)^100,
+    some 8.5% of the components are beyond 1. Truncated noise takes the way of its law.
+
+    Args:
+        prior: Function ``(n, rng) ->`` latents ``(n, d)``, or a tuple that begins with them.
+        device: Device on which it draws, where it does not say what its law is.
+    """
+    return WAYS["lerp" if law_of(prior, device) == "uniform" else "slerp"]
+
+
+def law_of(prior: Draw, device: torch.device | str = "cpu") -> Law:
+    """The law of a prior's noise; of a prior that does not say it, uniform if all of many samples are in [-1, 1]."""
+    latent = latent_of(prior)
+    if isinstance(latent, Noise | Coded):
+        return latent.law
+    drawn = latent(DRAWN, torch.Generator(device).manual_seed(0))
+    z = drawn[0] if isinstance(drawn, tuple) else drawn
+    return "uniform" if float(z.abs().max()) <= 1 else "normal"
+
+
+def bound_of(prior: Draw, device: torch.device | str = "cpu") -> float | None:
+    """Size that no component of a prior's latents exceeds; ``None`` where there is no such bound."""
+    if not isinstance(prior, Truncated):
+        return 1.0 if law_of(prior, device) == "uniform" else None
+    whole = bound_of(prior.prior, device)
+    noise = prior.threshold if whole is None else min(prior.threshold, whole)
+    return max(noise, 1.0) if isinstance(latent_of(prior), Coded) else noise  # codes are not truncated

@@ -13,7 +13,7 @@ from zerosum.conditioning import concat
 from zerosum.core.game import Game, Loss, Memory, Nets, Player, Terms
 from zerosum.data.augment.noise import annealed, count, instance_noise
 from zerosum.data.base import Data
-from zerosum.latent.priors import labels, normal
+from zerosum.latent.priors import Conditional, LabelLaw, labels_like, normal
 from zerosum.networks.common import Norm
 from zerosum.networks.critic import Judgement
 from zerosum.objectives.classification import class_loss
@@ -216,8 +216,10 @@ def losses(parts: Parts, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
     return d_loss, g_loss
 
 
-def random_variables(parts: Parts, latent: int, noisy: bool) -> tuple[Callable[..., Drawn], Callable[..., Any]]:
-    """``Recipe.draw`` and ``Recipe.prior`` of these parts."""
+def random_variables(
+    parts: Parts, latent: int, noisy: bool, law: LabelLaw | None
+) -> tuple[Callable[..., Drawn], Callable[..., Any]]:
+    """``Recipe.draw`` and ``Recipe.prior`` of these parts; ``law`` is that of the labels, where they are used."""
 
     def given(n: int, y: Tensor | None, rng: torch.Generator) -> tuple[Tensor, ...]:
         return (normal(latent)(n, rng),) if y is None else (normal(latent)(n, rng), y)
@@ -229,12 +231,7 @@ def random_variables(parts: Parts, latent: int, noisy: bool) -> tuple[Callable[.
         drawn = parts.penalty.draw(x, rng) if parts.penalty else ()
         return Drawn(x, used, given(len(x), used, rng), noise, drawn)
 
-    def prior(n: int, rng: torch.Generator) -> Tensor | tuple[Tensor, ...]:
-        y = labels(parts.classes)(n, rng) if parts.classes else None
-        drawn = given(n, y, rng)
-        return drawn if parts.classes else drawn[0]
-
-    return draw, prior
+    return draw, normal(latent) if law is None else Conditional(normal(latent), law, first=True)
 
 
 def compose(data: Data, choice: Choice) -> Recipe:
@@ -270,5 +267,7 @@ def compose(data: Data, choice: Choice) -> Recipe:
     if dynamics is not None:
         dynamics(game)  # refuses what it cannot play
 
-    draw, prior = random_variables(parts, choice.latent, bool(choice.noise))
+    # Labels of generated samples are those of the real ones in training, so they are as frequent in samples.
+    law = labels_like(data) if parts.classes else None
+    draw, prior = random_variables(parts, choice.latent, bool(choice.noise), law)
     return Recipe((Phase(game, choice.steps),), choice.batch_size, draw, prior, dynamics=dynamics)

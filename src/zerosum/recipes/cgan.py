@@ -2,7 +2,8 @@
 
 ``--critic projection`` is the projection discriminator of Miyato and Koyama 2018, arXiv:1802.05637, Eq. 3. Departures
 from both papers: DCGAN networks, Adam, and the non-saturating objective, in place of MLPs with dropout and maxout
-(Mirza) and of SNGAN's residual networks with conditional batch norm and the hinge loss (Miyato).
+(Mirza) and of SNGAN's residual networks with conditional batch norm and the hinge loss (Miyato). G is trained on the
+labels of the real samples, and so sampled with the classes as frequent as they are there.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from zerosum.conditioning import concat, projection
 from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam, linear_decay
 from zerosum.data.base import Data
-from zerosum.latent.priors import uniform
+from zerosum.latent.priors import labels_like, uniform
 from zerosum.networks import dcgan
 from zerosum.networks.pairs import Pair
 from zerosum.objectives import non_saturating
@@ -57,7 +58,7 @@ def recipe(
         g_loss,
         opt=adam(rate, beta1=beta1, beta2=beta2),
         latent=uniform(latent),
-        classes=classes,
+        classes=labels_like(data),
         batch_size=batch_size,
         steps=steps,
     )

@@ -9,13 +9,12 @@ arXiv:1711.10337, which compares GANs on these networks. On points, MLPs without
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from zerosum.core.game import Game, Memory, Nets, Player, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.latent.priors import labels, uniform
+from zerosum.latent.priors import Coded, one_hot, uniform
 from zerosum.networks import infogan
 from zerosum.networks.critic import feature_count
 from zerosum.networks.heads import Head
@@ -75,10 +74,7 @@ def recipe(
         fake = n.D.judge(n.G(b.z))
         return {"adv": non_saturating.g(None, fake.logits), **told(n, fake.features, b)}
 
-    def latents(n: int, rng: torch.Generator) -> Tensor:
-        z, c, u = uniform(noise)(n, rng), labels(categories)(n, rng), uniform(continuous)(n, rng)
-        return torch.cat([z, F.one_hot(c, categories).to(z.dtype), u], 1)
-
+    latents = Coded(uniform(noise), (one_hot(categories), uniform(continuous)))
     g, d = networks(data.shape, sum(parts), width)
     game = Game(
         {"G": g, "D": d, "Q": Head(feature_count(d), 2 * width, categories + continuous)},

@@ -5,7 +5,8 @@ stay as they are. The critic sees the completed image beside the given part.
 
 Departures from the paper, which names inpainting as a use and shows none: DCGAN's critic, a generator with skip
 connections, Adam, and the non-saturating objective. A further L1 term (``--l1-weight``, 0 by default) is not in it.
-Scores of completions are not scores of a model of whole images: half of each image is real.
+Images to complete are those of the data, each as likely. Scores of completions are not scores of a model of whole
+images: half of each image is real.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ from torch import Tensor
 from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
-from zerosum.latent.priors import each, uniform
+from zerosum.latent.priors import Conditional, Likewise, each, uniform
 from zerosum.networks import completion, dcgan
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
@@ -65,10 +66,10 @@ def recipe(
     def given(x: Tensor, rng: torch.Generator) -> Tensor:
         return torch.where(known.to(x.device), x, 0.0)
 
-    def prior(n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        which = torch.randint(data.count or n, (n,), generator=rng, device=rng.device)  # images to complete
+    def to_complete(n: int, rng: torch.Generator) -> Tensor:
+        which = torch.randint(data.count or n, (n,), generator=rng, device=rng.device)
         x = torch.cat([data.batch(k, 1, seed=0, device=rng.device)[0] for k in which.tolist()])
-        return uniform(latent)(n, rng), given(x, rng)
+        return given(x, rng)
 
     played = two_player(
         completion.Generator(known, latent, width, channels, kernel),
@@ -81,7 +82,7 @@ def recipe(
         batch_size=batch_size,
         steps=steps,
     )
-    return replace(played, prior=prior)
+    return replace(played, prior=Conditional(uniform(latent), Likewise("empirical", to_complete), first=True))
 
 
 def known_pixels(mask: str, size: int) -> Tensor:

@@ -21,7 +21,7 @@ from zerosum.data import is_given
 from zerosum.errors import NonFiniteLoss, UsageError, nearest
 from zerosum.folder import RunFolder
 from zerosum.pages import Page
-from zerosum.runs import source
+from zerosum.runs import label_laws, source
 from zerosum.runs.interrupt import interruptible
 from zerosum.runs.log import display_for
 from zerosum.runs.loop import Outcome, Stop, Training
@@ -148,6 +148,7 @@ def resume(
         data, recipe = (run._data if data is None else data), recipe or run._recipe
     folder = RunFolder(run.path if isinstance(run, Run) else run)
     record = folder.record()
+    _refuse_other_processes(folder, record)
     page = source.page_of(folder, record, recipe, goes_on=True)
     shown = progress and parallel.rank() == 0
     setup = reopen(record, page, changes, data=data, labels=labels, progress=shown)
@@ -160,6 +161,24 @@ def resume(
     check(setup)
     check_tracking(setup.settings)
     return _play(setup, folder, progress=shown, stop=stop, record={**record, **_choices(setup)} if changes else record)
+
+
+def _refuse_other_processes(folder: RunFolder, record: Mapping[str, Any]) -> None:
+    """Refuse to go on with another number of processes: each draws latents of its own for its part of a batch.
+
+    Raises:
+        UsageError: The run was trained by more or fewer; runs of which that is not recorded are not refused.
+    """
+    before, now = record.get("machine", {}).get("processes"), parallel.world()
+    if before not in (None, now):
+        raise UsageError(
+            f"{folder.path} was trained by {_processes(before)}, and {_processes(now)} would go on with it: each draws "
+            f"its part of a batch, so it would not be the same run; go on with {_processes(before)}, or train anew"
+        )
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 def load(
@@ -262,6 +281,7 @@ def record_of(setup: Setup) -> dict[str, Any]:
             "fingerprint": data.fingerprint,
             "given": is_given(data),
         },
+        **label_laws.record_of(setup.recipe),
         "command": _command(setup),
         "machine": {
             "device": torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else platform.machine(),

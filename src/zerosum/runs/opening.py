@@ -18,7 +18,7 @@ from zerosum.data.base import Data
 from zerosum.errors import UsageError, nearest
 from zerosum.folder import RunFolder
 from zerosum.pages import Page
-from zerosum.runs import earlier
+from zerosum.runs import earlier, label_laws
 from zerosum.runs.phases import begin, game_at, sampler_at
 from zerosum.runs.sampler import Sampler
 from zerosum.runs.settings import SAFE
@@ -60,7 +60,8 @@ def reopen(
         )
     arguments |= {k: v for k, v in differing.items() if k in arguments}
     settings = replace(settings, **{k: v for k, v in differing.items() if k not in arguments})
-    return build(page, arguments, settings, progress=progress, data=data, labels=labels, stand_in=stand_in)
+    setup = build(page, arguments, settings, progress=progress, data=data, labels=labels, stand_in=stand_in)
+    return replace(setup, recipe=label_laws.as_recorded(setup.recipe, record))
 
 
 def changes_in(record: Mapping[str, Any], page: Page, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +186,11 @@ class RecordedData(Data):
     size: int | None
     given: bool
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether samples can be had at once: they may be gone, and what was learnt from them is in the checkpoint."""
+        return False
+
     @cached_property
     def content(self) -> Data:
         """The data themselves."""
@@ -194,6 +200,10 @@ class RecordedData(Data):
         if data.fingerprint != self.fingerprint:
             raise UsageError(f"{self.name} is not what the run was trained on: its content has changed since then")
         return data
+
+    def class_counts(self) -> tuple[int, ...]:
+        """Nothing: the law of a run's labels is in its record."""
+        return ()
 
     def batch(
         self, k: int, size: int, *, seed: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from zerosum.core.game import State
 from zerosum.core.random import generator
 from zerosum.errors import UsageError, nearest
-from zerosum.latent.truncation import truncated
+from zerosum.latent.interpolate import Way, bound_of, way_for
+from zerosum.latent.truncation import Truncated, truncated
 from zerosum.networks.layers.batch_norm import BatchNorm, standing_statistics
 
 if TYPE_CHECKING:
@@ -134,9 +135,13 @@ class Sampler:
 
     @property
     def bound(self) -> float | None:
-        """1 where latents lie in [-1, 1], as uniform ones do. ``None``: the prior has no such bound."""
-        z, *_ = self.latents(0, 1_000)
-        return 1.0 if float(z.abs().max()) <= 1 else None
+        """Size that no component of the latents exceeds: 1 of uniform ones. ``None``: there is no such bound."""
+        return bound_of(self.prior, self.device)
+
+    @property
+    def way(self) -> Way:
+        """The way between latents that stays where the prior has them: ``lerp`` or ``slerp``."""
+        return way_for(self.prior, self.device)
 
     @property
     def batch_normalised(self) -> bool:
@@ -161,14 +166,15 @@ class Sampler:
         return other
 
     def truncated(self, threshold: float) -> Sampler:
-        """The same generator with no component of its latents beyond ``threshold``.
+        """The same generator with no component of its latents' noise beyond ``threshold``.
+
+        Labels, and codes such as those of InfoGAN, stay as they are.
 
         Raises:
             UsageError: The threshold is not above 0; or, when latents are drawn, they never come within it.
         """
         other = copy.copy(self)
-        draw = call_for_user(truncated, self.prior, threshold)
-        other.prior = lambda n, rng: call_for_user(draw, n, rng)
+        other.prior = call_for_user(truncated, self.prior, threshold)
         return other
 
     def standing(self, batches: int = 16, size: int = 250) -> Sampler:
@@ -189,8 +195,16 @@ class Sampler:
             standing_statistics(other.network, (self._draw("standing", b, size) for b in range(batches)))
         return other
 
+    def draw(self, n: int, rng: torch.Generator) -> Tensor | tuple[Tensor, ...]:
+        """What the prior draws: latents (n, d), or a tuple that begins with them.
+
+        Raises:
+            UsageError: Latents never come within the truncation.
+        """
+        return call_for_user(self.prior, n, rng) if isinstance(self.prior, Truncated) else self.prior(n, rng)
+
     def _draw(self, purpose: str, block: int, size: int) -> tuple[Tensor, ...]:
-        inputs = self.prior(size, generator(self.seed, purpose, block, device=self.device))
+        inputs = self.draw(size, generator(self.seed, purpose, block, device=self.device))
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def latents(self, start: int, n: int) -> tuple[Tensor, ...]:

@@ -17,7 +17,6 @@ from zerosum.data.base import Data
 from zerosum.data.sources import SOURCES, has_splits, resolve
 from zerosum.errors import UsageError
 from zerosum.files import Row
-from zerosum.latent.interpolate import lerp, slerp
 from zerosum.metrics.features.find import AnyFeatures
 from zerosum.metrics.images import (
     ImageSet,
@@ -34,6 +33,7 @@ from zerosum.metrics.registry import choose, defaults_for, parse_names, why_not
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain, Score
 from zerosum.metrics.suite import Judge
+from zerosum.runs.label_laws import condition_of
 from zerosum.runs.sampler import Sampler, call_for_user
 from zerosum.runs.settings import Settings, device_for
 from zerosum.runs.setup import Setup
@@ -51,6 +51,9 @@ class Request:
             none.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
+        also: Names of measures besides those that fit the data, where none is named.
+        count: Number of samples, where it is given.
+        held: Number of samples that there are, where they are not generated.
     """
 
     names: tuple[str, ...] = ()
@@ -58,6 +61,9 @@ class Request:
     held_out: Any = None
     memory_mib: float = 512.0
     device: str = "auto"
+    also: tuple[str, ...] = ()
+    count: int | None = None
+    held: int | None = None
 
 
 def real_samples(data: Data) -> SampleSet:
@@ -96,6 +102,7 @@ def generated_samples(
         facts: How the samples are drawn, as :func:`adapt_sampler` says.
     """
     name = f"{setup.name} at step {step:,}"
+    law = condition_of(setup.recipe.prior)
     identity = [
         setup.name,
         setup.arguments,
@@ -104,6 +111,7 @@ def generated_samples(
         step,
         sampler.seed,
         dict(facts or {}),
+        *([law] if law.get("labels", "uniform") != "uniform" else []),  # else as before there were other laws
     ]
     fingerprint = hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
     if setup.data.is_points:
@@ -128,18 +136,18 @@ def _has_labels(inputs: Tensor | tuple[Tensor, ...]) -> bool:
 
 def _maker(sampler: Sampler) -> Maker:
     def draw(n: int, rng: torch.Generator) -> Tensor:
-        z = sampler.prior(n, rng)
+        z = sampler.draw(n, rng)
         assert isinstance(z, Tensor)  # otherwise the set would have labels
         return z
 
-    # Walks are straight in a bounded prior, which is uniform.
-    way = (lerp, "lerp", sampler.bound) if sampler.bound else (slerp, "slerp", None)
-    return Maker(sampler.images, draw, *way)
+    way = sampler.way
+    return Maker(sampler.images, draw, way.between, way.name, sampler.bound)
 
 
 def facts(setup: Setup) -> dict[str, Plain]:
     """What a generator's scores depend on besides its weights."""
-    return {"ema": _decay(setup), "precision": "bf16" if setup.autocast else "float32"}
+    precision = "bf16" if setup.autocast else "float32"
+    return {"ema": _decay(setup), "precision": precision, **condition_of(setup.recipe.prior)}
 
 
 def _decay(setup: Setup) -> float:
@@ -188,7 +196,7 @@ def judge_of(
     Raises:
         UsageError: A measure does not exist or does not apply, none fits the data, or features are not available.
     """
-    names = request.names or (defaults_for(data) if data is not None else ())
+    names = request.names or (*(defaults_for(data) if data is not None else ()), *request.also)
     if not names and data is not None:
         raise UsageError(f"no score fits these data: {why_not(data)}")
     measures = tuple(choose_measures(names).values())
@@ -207,7 +215,7 @@ def judge_of(
         raise UsageError(f"metrics={unfit[0]}: looks at images, and {real.name} has points", argument="metrics")
     held_out = None if request.held_out is None else _held_out_images(request.held_out, tuple(real.shape))
     if fake is not None:
-        judge.check(fake, held_out)
+        judge.check(fake, held_out, count=request.count, held=request.held)
     judge.prepare()
     return judge if held_out is None else judge.with_held_out(held_out)
 
@@ -324,6 +332,7 @@ def check(setup: Setup) -> None:
     if not setup.settings.metrics:
         return
     request = _request(setup)
+    settings_count = setup.settings.eval_count or 0
     conditional = _has_labels(setup.recipe.prior(1, torch.Generator(setup.device)))
     for name, measure in choose_measures(request.names).items():
         if "held-out" in measure.needs:
@@ -333,6 +342,12 @@ def check(setup: Setup) -> None:
         if "labels" in measure.needs and not (setup.data.classes and conditional):
             raise UsageError(
                 f"metrics={name}: needs labelled data and a recipe that generates by label, such as cgan",
+                argument="metrics",
+            )
+        if "equal" in measure.needs and settings_count not in (0, setup.data.count):
+            raise UsageError(
+                f"metrics={name}: takes as many generated as real images, which are {setup.data.count}: leave "
+                f"eval_count={settings_count} out",
                 argument="metrics",
             )
         if "latents" in measure.needs and not isinstance(setup.recipe.prior(1, torch.Generator(setup.device)), Tensor):

@@ -1,7 +1,8 @@
 """InfoGAN's networks, on which Lucic et al. 2018 (arXiv:1711.10337) compare GANs.
 
 Originally Chen et al. 2016, arXiv:1606.03657, Table 1. Departures from the study's code: images are in [-1, 1]
-through tanh instead of [0, 1] through a sigmoid, as everywhere here.
+through tanh instead of [0, 1] through a sigmoid, as everywhere here; gains of batch norm start from N(1, 0.02^2), as
+in InfoGAN's own code, where the study has 1.
 """
 
 from __future__ import annotations

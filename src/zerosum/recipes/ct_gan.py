@@ -1,8 +1,12 @@
 """CT-GAN. Wei et al. 2018, arXiv:1803.01541: WGAN-GP with a consistency term on two dropout passes of the same data.
 
-As in the authors' code: dropout acts wherever the critic runs, after its last three residual blocks at 32 and 64 pixels
-(0.2, 0.5, 0.5), after each layer of DCGAN's and of MLPs (0.5); G's batch is twice the critic's; lr decays to 0.
-Departures: no labels, and the settings of 32 pixels throughout.
+As in the authors' code (github.com/biuyq/CT-GAN): networks and initial weights, those of WGAN-GP's code at 32 and 64
+pixels, DCGAN's with leaky ReLU and no norm in the critic at other sizes, and on points the MLPs of WGAN-GP's toy
+experiment; dropout wherever the critic runs, after its last three residual blocks at 32 and 64 pixels (0.2, 0.5, 0.5),
+after each layer of the others (0.5); G's batch is twice the critic's; lr decays to 0. Departures: no labels, no noise
+U[0, 1/128] on real images, and the settings of 32 pixels throughout; the DCGAN generator has no biases, and its first
+layer is normalised by channels instead of by units; samples are normalised by running statistics, not by those of their
+own batch.
 """
 
 from torch import nn

@@ -11,7 +11,9 @@ dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optim
 
 What needs a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision) has a page instead.
 Penalties have their published weights unless ``--penalty-weight`` is given. ``zerosum where NAME`` tells the sources;
-the game is that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose.
+the game is that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose. Initial weights are
+DCGAN's, N(0, 0.02^2), in the networks dcgan, infogan and autoencoder, SNGAN's in resnet, and PyTorch's initial weights
+in mlp.
 """
 
 from zerosum.data.base import Data

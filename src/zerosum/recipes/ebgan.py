@@ -1,8 +1,9 @@
 """EBGAN. Zhao et al. 2017, arXiv:1609.03126, Section 2: the critic is an autoencoder, its output an energy.
 
 Departures from the paper: the energy is the mean squared error over pixels, so that the margin, in these units, does
-not depend on the size of images; networks are DCGAN's, on points MLPs; margin and learning rate are ours, chosen on
-clothes (``results/recipes.md`` of the repository). ``ebgan-pt`` adds the pulling-away term.
+not depend on the size of images; networks and initial weights are DCGAN's, on points MLPs with PyTorch's; margin and
+learning rate are ours, chosen on clothes (``results/recipes.md`` of the repository). ``ebgan-pt`` adds the pulling-away
+term.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

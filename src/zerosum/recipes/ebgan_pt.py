@@ -1,8 +1,9 @@
 """EBGAN-PT. Zhao et al. 2017, arXiv:1609.03126, Section 2.4: EBGAN with a generator that spreads its samples' codes.
 
-The generator also minimises the pulling-away term. Departures from the paper: the energy is the mean squared error
-over pixels, so that the margin, in these units, does not depend on the size of images; networks are DCGAN's, on points
-MLPs; margin and learning rate are ours, chosen on clothes (``results/recipes.md`` of the repository).
+The generator also minimises the pulling-away term. Departures from the paper: the energy is the mean squared error over
+pixels, so that the margin, in these units, does not depend on the size of images; networks and initial weights are
+DCGAN's, on points MLPs with PyTorch's; margin and learning rate are ours, chosen on clothes (``results/recipes.md`` of
+the repository).
 """
 
 from zerosum.core.game import Memory, Nets, Terms

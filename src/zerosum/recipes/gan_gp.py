@@ -2,9 +2,9 @@
 
 L_D = -E log D(x) - E log(1 - D(G(z))) + lambda E (|grad D(x^)| - 1)^2 and L_G = -E log D(G(z)). x^ lies between real
 and generated samples as in WGAN-GP (GAN-GP), or around real samples as in DRAGAN (``--around data``, DRAGAN-NS).
-Departures from the paper: the slope is that of the logit; networks are DCGAN's with layer norm in the critic; the
-noise around data is that of DRAGAN's code, and Adam's settings are that code's too. On points, both networks are MLPs
-with three hidden layers of 128 units, whatever ``width`` and ``kernel`` are.
+Departures from the paper: the slope is that of the logit; networks are DCGAN's with layer norm in the critic; the noise
+around data is that of DRAGAN's code, and Adam's settings are that code's too. On points, both networks are MLPs with
+three hidden layers of 128 units and PyTorch's initial weights, whatever ``width`` and ``kernel`` are.
 """
 
 from typing import Literal

@@ -5,7 +5,8 @@ from. As in the authors' code, the bound on the information is raised by both pl
 itself.
 
 Departures from the paper: leaky ReLU of slope 0.2 in all networks and tanh for the images, as in Lucic et al. 2018,
-arXiv:1711.10337, which compares GANs on these networks. On points, MLPs without batch norm.
+arXiv:1711.10337, which compares GANs on these networks. The critic's convolutions start from N(0, 0.02^2), which the
+authors' code cuts off at two deviations. On points, MLPs without batch norm, with PyTorch's initial weights.
 """
 
 import torch

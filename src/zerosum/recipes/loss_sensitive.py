@@ -2,9 +2,10 @@
 
 The critic L is a loss, large for generated samples. Defaults are the author's code (github.com/guojunq/glsgan: DCGAN's
 networks with batch norm and a linear output, clipped weights, gamma = 0), with nu = 0, its LS-GAN. Departures from the
-paper: the scale of the margin is for 3x64x64 numbers in [-1, 1], and for data of N numbers it is multiplied by
-12288 / N, so that the same mean difference makes the same margin; weight decay, when asked for, is Adam's decoupled
-one; the generator's turn draws new samples, where the code takes those of the critic's. On points, MLPs.
+paper: the scale of the margin is for 3x64x64 numbers in [-1, 1], and for data of N numbers it is multiplied by 12288 /
+N, so that the same mean difference makes the same margin; weight decay, when asked for, is Adam's decoupled one; the
+generator's turn draws new samples, where the code takes those of the critic's. On points, MLPs with PyTorch's initial
+weights.
 """
 
 import math

@@ -1,7 +1,8 @@
 """LSGAN. Mao et al. 2017, arXiv:1611.04076, Eq. 2, with a = 0, b = c = 1 (Eq. 9).
 
 Departures from the paper: DCGAN networks and optimizer settings instead of its own generator for 112x112 images. On
-points, both networks are MLPs with three hidden layers of 128 units, whatever ``width`` and ``kernel`` are.
+points, both networks are MLPs with three hidden layers of 128 units and PyTorch's initial weights, whatever ``width``
+and ``kernel`` are.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

@@ -1,10 +1,10 @@
 """Instance noise. Arjovsky and Bottou 2017, arXiv:1701.04862, Section 3: noise on all that the discriminator sees.
 
-Gaussian noise on real and generated samples, with the non-saturating objective, gives both distributions densities
-that overlap; it is annealed to nothing, as Sonderby et al. 2016 (arXiv:1610.04490) do. Departures from the papers,
-which set no defaults for this: DCGAN's networks and optimizer, and a standard deviation that falls in a straight
-line. Images are in [-1, 1], so noise 0.1 is 5% of their range. On points, both networks are MLPs with three hidden
-layers of 128 units, whatever ``width`` and ``kernel`` are.
+Gaussian noise on real and generated samples, with the non-saturating objective, gives both distributions densities that
+overlap; it is annealed to nothing, as Sonderby et al. 2016 (arXiv:1610.04490) do. Departures from the papers, which set
+no defaults for this: DCGAN's networks and optimizer, and a standard deviation that falls in a straight line. Images are
+in [-1, 1], so noise 0.1 is 5% of their range. On points, both networks are MLPs with three hidden layers of 128 units
+and PyTorch's initial weights, whatever ``width`` and ``kernel`` are.
 """
 
 import torch

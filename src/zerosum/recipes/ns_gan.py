@@ -1,8 +1,10 @@
 """NS-GAN. Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1, with the non-saturating objective of Section 3.
 
-Departures from the paper: Adam instead of SGD with momentum; no dropout in the discriminator; tanh output on images
-in [-1, 1] instead of a sigmoid. The paper does not print its layer sizes: ours are 1200-1200 ReLU against 240-240
-maxout. On points, both networks have three hidden layers.
+Departures from the paper: Adam instead of SGD with momentum; no dropout in the discriminator; tanh output on images in
+[-1, 1] instead of a sigmoid; PyTorch's initial weights, where the authors' code (github.com/goodfeli/adversarial) draws
+those of the generator from U[-0.05, 0.05] and those of the discriminator from U[-0.005, 0.005]. The paper does not
+print its layer sizes: 1200-1200 ReLU against 240-240 maxout are those of that code for digits. On points, both networks
+have three hidden layers.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

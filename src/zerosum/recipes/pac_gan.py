@@ -3,8 +3,8 @@
 All else is a DCGAN with the non-saturating objective; real and generated samples are packed alike, and only the
 critic's first layer grows. Departures from the paper: a batch of B samples makes B / m packs, where the authors' code
 for stacked MNIST has B packs; the generator makes one update per update of the critic, where that code makes two. On
-points, MLPs with three hidden layers of 128 units and the settings of the images take the place of a batch-normalised
-generator and a maxout critic; ``width`` and ``kernel`` are not read.
+points, MLPs with three hidden layers of 128 units, PyTorch's initial weights and the settings of the images take the
+place of a batch-normalised generator and a maxout critic; ``width`` and ``kernel`` are not read.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

@@ -3,10 +3,10 @@
 L_D = (E max(0, 1 - C(x) + E C(G(z))) + E max(0, 1 + C(G(z)) - E C(x))) / 2, and L_G with real and generated
 exchanged; the 1/2 is from the authors' code.
 
-Both players see real and generated samples. Each turn is a batch of its own, so the generator's real samples are
-fresh, as in the authors' code. Departures from the paper: DCGAN networks at every size (the authors use them for
-images of 64 pixels and more, and SNGAN's CNN with spectral norm for CIFAR-10); with a penalty the critic has layer
-norm in place of batch norm, so that the slope at a sample is its own. On points, MLPs.
+Both players see real and generated samples. Each turn is a batch of its own, so the generator's real samples are fresh,
+as in the authors' code. Departures from the paper: DCGAN networks at every size (the authors use them for images of 64
+pixels and more, and SNGAN's CNN with spectral norm for CIFAR-10); with a penalty the critic has layer norm in place of
+batch norm, so that the slope at a sample is its own. On points, MLPs with PyTorch's initial weights.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

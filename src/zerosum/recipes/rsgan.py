@@ -3,10 +3,10 @@
 L_D = -E log sigmoid(C(x) - C(G(z))) and L_G = -E log sigmoid(C(G(z)) - C(x)), over pairs of a real and a generated
 sample.
 
-Both players see real and generated samples. Each turn is a batch of its own, so the generator's real samples are
-fresh, as in the authors' code. Departures from the paper: DCGAN networks at every size (the authors use them for
-images of 64 pixels and more, and SNGAN's CNN with spectral norm for CIFAR-10); with a penalty the critic has layer
-norm in place of batch norm, so that the slope at a sample is its own. On points, MLPs.
+Both players see real and generated samples. Each turn is a batch of its own, so the generator's real samples are fresh,
+as in the authors' code. Departures from the paper: DCGAN networks at every size (the authors use them for images of 64
+pixels and more, and SNGAN's CNN with spectral norm for CIFAR-10); with a penalty the critic has layer norm in place of
+batch norm, so that the slope at a sample is its own. On points, MLPs with PyTorch's initial weights.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

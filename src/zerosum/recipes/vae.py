@@ -1,9 +1,10 @@
 """VAE. Kingma and Welling 2014, arXiv:1312.6114, Eq. 10, with one latent per sample.
 
 Departures from the paper: networks and Adam's settings are those of the baseline of Lucic et al. 2018,
-arXiv:1711.10337. Departures from the study's code: the reconstruction error is the sum over all pixels and channels,
-as in the bound (the code takes the mean over channels: a third for RGB); it is computed from logits, where the code
-clips probabilities. A sample is the mean of p(x|z). On points, MLPs and a Gaussian p(x|z).
+arXiv:1711.10337. Departures from the study's code: the reconstruction error is the sum over all pixels and channels, as
+in the bound (the code takes the mean over channels: a third for RGB); it is computed from logits, where the code clips
+probabilities; gains of batch norm start from N(1, 0.02^2), where the code has 1. A sample is the mean of p(x|z). On
+points, MLPs with PyTorch's initial weights and a Gaussian p(x|z).
 """
 
 from torch import Tensor

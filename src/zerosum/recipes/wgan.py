@@ -2,7 +2,7 @@
 
 ``--schedule official`` is that of the authors' code: 100 critic updates before each of the first 25 generator updates
 and before every 500th, n_critic otherwise. Departures from the paper: on points, both networks are MLPs with three
-hidden layers of 128 units, whatever ``width`` and ``kernel`` are.
+hidden layers of 128 units and PyTorch's initial weights, whatever ``width`` and ``kernel`` are.
 """
 
 from typing import Literal

@@ -1,10 +1,11 @@
 """WGAN-div. Wu et al. 2018, arXiv:1712.01026, with k = 2 and p = 6, which the paper finds best.
 
 L_D = E D(G(z)) - E D(x) + k E |grad D(x^)|^p and L_G = -E D(G(z)), x^ between real and generated samples. The critic's
-loss at its best is minus the Wasserstein divergence, without any Lipschitz constraint. At 32 and 64 pixels, WGAN-GP's
-residual networks (the authors' code has the latter); at other sizes DCGAN's, with layer norm in the critic. Adam's
-settings and n_critic are those of the authors' code. Departures: that code has k = 10, and a critic of opposite sign,
-which is the same game. On points, both networks are MLPs.
+loss at its best is minus the Wasserstein divergence, without any Lipschitz constraint. Networks and initial weights are
+those of WGAN-GP's code: residual at 32 and 64 pixels (the authors' code has the latter, with the same weights); at
+other sizes DCGAN's, with layer norm in the critic; MLPs on points. Adam's settings and n_critic are those of the
+authors' code. Departures from it: it has k = 10, and a critic of opposite sign, which is the same game; its DCGAN has
+biases in all layers; its samples are normalised by the statistics of their own batch, these by running ones.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

@@ -1,10 +1,13 @@
 """WGAN-GP. Gulrajani et al. 2017, arXiv:1704.00028, Algorithm 1.
 
-At 32 and 64 pixels, the residual networks of the authors' code; at other sizes DCGAN's, with layer norm in the
-critic. Departures from the paper: on images of 32 pixels the authors' code uses a learning rate of 2e-4 that decays
-linearly to 0, and twice the batch for the generator; here Algorithm 1's settings hold throughout. On points the
-defaults are those of the authors' toy experiment (penalty_weight 0.1, beta1 0.5, batch_size 256), by the arguments
-that are left at None.
+Networks and initial weights are those of the authors' code (github.com/igul222/improved_wgan_training): residual at 32
+and 64 pixels; at other sizes its DCGAN, with layer norm in the critic; on points the MLPs of its toy experiment, whose
+settings are the defaults there (penalty_weight 0.1, beta1 0.5, batch_size 256), by the arguments that are left at None.
+
+Departures from that code: on images of 32 pixels it has a learning rate of 2e-4 that decays linearly to 0, twice the
+batch for the generator, classes unless told otherwise, and noise U[0, 1/128] on real images; here Algorithm 1's
+settings hold throughout. At 64 pixels it makes 200,000 iterations. Its DCGAN has biases in all layers. Its samples are
+normalised by the statistics of their own batch, these by running ones.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

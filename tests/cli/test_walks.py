@@ -7,7 +7,9 @@ from PIL import Image
 from sheets import cells, close, grey
 
 import zerosum as library
+from zerosum.latent import priors
 from zerosum.latent.interpolate import lerp, slerp
+from zerosum.runs.sampler import Sampler
 
 
 @pytest.mark.parametrize("kind", ["slerp", "lerp"])
@@ -22,6 +24,26 @@ def test_rows_go_from_one_sample_to_another(zerosum, image_run: Path, kind: str)
     assert close(found[:, 4], ends[1::2])
     halfway = {"lerp": lerp, "slerp": slerp}[kind](latents[4], latents[5], 0.5)[None]
     assert close(found[2, 2], grey(sampler.generate(halfway))[0])
+
+
+@pytest.mark.parametrize(("prior", "kind"), [("uniform", "lerp"), ("normal", "slerp")])
+def test_a_walk_takes_the_way_of_the_prior(
+    zerosum, image_run: Path, prior: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zerosum.recipes.dcgan.uniform", getattr(priors, prior))
+    made: list[torch.Tensor] = []
+    generate = Sampler.generate
+
+    def watched(sampler: Sampler, *latents: torch.Tensor) -> torch.Tensor:
+        made.append(latents[0])
+        return generate(sampler, *latents)
+
+    monkeypatch.setattr(Sampler, "generate", watched)
+    said = zerosum("interpolate", image_run, "--rows", 3, "--steps", 3)
+    assert said.out.splitlines()[-1] == str(image_run / f"interpolation-{kind}-seed0.png")
+    (ends,) = library.load(image_run).generator.latents(0, 6)
+    halfway = {"lerp": lerp, "slerp": slerp}[kind](ends[0::2], ends[1::2], 0.5)
+    torch.testing.assert_close(made[0][1::3], halfway)
 
 
 def test_points_walk_on_lines(zerosum, point_run: Path) -> None:

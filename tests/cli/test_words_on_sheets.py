@@ -98,7 +98,7 @@ def test_walks_say_what_is_at_their_ends(zerosum, image_run: Path, class_run: Pa
     said = zerosum("interpolate", image_run, "--rows", 2, "--steps", 3)
     assert (
         said.out.splitlines()[0]
-        == f"walks between the latents of two samples, on a sphere (slerp): {origin(image_run)}"
+        == f"walks between the latents of two samples, on a straight line (lerp): {origin(image_run)}"
     )
     words = texts(drawn[0])
     assert {"0%", "50%", "100%", "sample 0", "sample 1", "sample 2", "sample 3", "sample 0 to sample 1"} <= set(words)
@@ -244,7 +244,8 @@ def test_axes_of_the_truncation_curve_say_what_they_are(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("words", "title"),
     [
-        (["interpolate", "--rows", 3], "walks between the latents of two samples, on a sphere (slerp)"),
+        (["interpolate", "--rows", 3], "walks between the latents of two samples, on a straight line (lerp)"),
+        (["interpolate", "--kind", "slerp"], "walks between the latents of two samples, on a sphere (slerp)"),
         (["directions", "--rows", 2], "sample 0, moved along the directions of its latent that change it most"),
         (["arithmetic", "--plus", 1, "--minus", 2, "--to", 3], "mean of plus - mean of minus + mean of to"),
         (["sample", "--count", 9], "9 samples"),

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from zerosum.latent.interpolate import lerp, slerp
+from zerosum.latent.interpolate import bound_of, law_of, lerp, slerp, way_for
+from zerosum.latent.priors import Coded, Conditional, LabelLaw, normal, one_hot, uniform
+from zerosum.latent.truncation import Draw, truncated
 
 RIGHT, UP = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
 HALF = math.sqrt(0.5)
@@ -109,3 +111,48 @@ def test_shapes_broadcast(walk) -> None:
     assert rows.shape == (3, 5, 6)
     torch.testing.assert_close(rows[2, 1], walk(a[2], b[2], 0.25))
     assert walk(a.double(), b.double(), 0.5).dtype == torch.float64
+
+
+CODED = Coded(uniform(3), (one_hot(4), uniform(2)))
+LABELS = LabelLaw("uniform", (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("prior", "law", "bound"),
+    [
+        (uniform(5), "uniform", 1.0),
+        (normal(5), "normal", None),
+        (normal(1), "normal", None),  # of which a few samples might all be in [-1, 1]
+        (Conditional(uniform(5), LABELS), "uniform", 1.0),
+        (Conditional(normal(5), LABELS), "normal", None),
+        (CODED, "uniform", 1.0),
+        (truncated(uniform(5), 0.5), "uniform", 0.5),
+        (truncated(uniform(5), 2.0), "uniform", 1.0),
+        (truncated(normal(5), 0.5), "normal", 0.5),
+        (truncated(Conditional(normal(5), LABELS), 2.0), "normal", 2.0),
+        (truncated(CODED, 0.5), "uniform", 1.0),  # whose codes stay
+        (lambda n, rng: torch.rand(n, 5, generator=rng) * 2 - 1, "uniform", 1.0),  # of one's own: samples say it
+        (lambda n, rng: torch.randn(n, 5, generator=rng), "normal", None),
+        (lambda n, rng: (torch.randn(n, 5, generator=rng), torch.zeros(n)), "normal", None),
+        (truncated(lambda n, rng: torch.randn(n, 5, generator=rng), 0.5), "normal", 0.5),
+    ],
+)
+def test_a_prior_has_its_way(prior: Draw, law: str, bound: float | None) -> None:
+    assert (law_of(prior), bound_of(prior)) == (law, bound)
+    way = way_for(prior)
+    assert (way.name, way.between) == (("lerp", lerp) if law == "uniform" else ("slerp", slerp))
+
+
+def test_a_walk_stays_where_a_uniform_prior_has_its_latents() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = uniform(400)(500, rng), uniform(400)(500, rng)
+    assert way_for(uniform(400)).between(a, b, 0.5).abs().max() <= 1
+    # P(|u + v| > sqrt 2) of two of U[-1, 1): what leaves the cube on the sphere.
+    beyond = (slerp(a, b, 0.5).abs() > 1).double().mean()
+    assert beyond == pytest.approx((2 - math.sqrt(2)) ** 2 / 4, abs=0.002)
+
+
+def test_a_walk_keeps_the_length_of_normal_latents() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = normal(400)(500, rng), normal(400)(500, rng)
+    assert way_for(normal(400)).between(a, b, 0.5).norm(dim=1).mean() == pytest.approx(20, rel=0.01)

@@ -5,6 +5,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from zerosum.latent.priors import Coded, Conditional, LabelLaw, one_hot
+from zerosum.latent.priors import uniform as uniform_noise
 from zerosum.latent.truncation import truncated
 
 FRESH = 40_000  # components drawn for a test of their distribution
@@ -64,6 +66,18 @@ def test_the_rest_of_a_tuple_is_kept() -> None:
     assert drawn[0].abs().max() <= 0.3
     assert torch.equal(drawn[1], plain[1])
     assert torch.equal(drawn[2], plain[2])  # beyond the threshold, and none of its business
+
+
+def test_codes_are_no_noise() -> None:
+    prior = Coded(uniform_noise(8), (one_hot(5), uniform_noise(2)))
+    plain, z = prior(2_000, rng()), truncated(prior, 0.25)(2_000, rng())
+    assert torch.equal(z[:, 8:], plain[:, 8:])
+    assert torch.equal(z[:, 8:13].sum(1), torch.ones(2_000))
+    assert stats.kstest(z[:, :8].flatten().numpy(), stats.uniform(-0.25, 0.5).cdf).pvalue > 0.05
+    labelled = truncated(Conditional(prior, LabelLaw("uniform", (1, 1))), 0.25)(2_000, rng())
+    assert isinstance(labelled, tuple)
+    assert torch.equal(labelled[0][:, 8:], plain[:, 8:])
+    assert labelled[0][:, :8].abs().max() <= 0.25
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan])

@@ -14,6 +14,7 @@ from zerosum import registry
 from zerosum.core.game import Game, Nets, gradient, start
 from zerosum.core.random import generator
 from zerosum.core.train import train
+from zerosum.runs.sampler import Sampler
 from zerosum.systems import Recipe
 
 SMALL: dict[str, Any] = {"width": 4, "noise": 6, "batch_size": 12, "steps": 4}
@@ -153,3 +154,11 @@ def test_a_run_can_be_sampled_and_logs_the_information(tmp_path: Path) -> None:
     assert v.shape == (70, 6 + 10 + 2)
     assert set(v[:, 6:16].sum(1).tolist()) == {1}
     assert sampler(0, 3).shape == (3, 1, 16, 16)
+
+
+def test_truncation_leaves_the_codes() -> None:
+    recipe, game, _ = build()
+    sampler = Sampler(game.nets["G"], recipe.prior, seed=3)
+    (plain,), (cut,) = sampler.latents(0, 500), sampler.truncated(0.3).latents(0, 500)
+    assert torch.equal(cut[:, 6:], plain[:, 6:])  # of which each has a 1
+    assert cut[:, :6].abs().max() <= 0.3 < plain[:, :6].abs().max()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,6 +16,8 @@ from zerosum.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from zerosum.latent.interpolate import Way
 
 VERB = ("walk between latents or classes of a run", 60)  # what it does, and its place in the list
 
@@ -32,7 +34,8 @@ class InterpolateOptions(SamplingOptions):
         between: What each row goes between: two latents, two classes, or both at once.
         rows: Number of walks.
         steps: Samples on each walk, including both ends.
-        kind: Path between latents: slerp follows a sphere and keeps their length; lerp is straight.
+        kind: Path between latents: slerp follows a sphere and keeps their length; lerp is straight. auto: slerp for
+            normal latents, lerp for uniform ones, which slerp would leave.
         classes: Names or numbers of classes, separated by commas. Between classes, rows go from each to the next, in
             turn; between latents, each row keeps one of them, in turn. None: all classes, or (between latents) the
             class of a row's first sample.
@@ -41,7 +44,7 @@ class InterpolateOptions(SamplingOptions):
     between: Literal["latents", "classes", "both"] = "latents"
     rows: int = 8
     steps: int = 8
-    kind: Literal["slerp", "lerp"] = "slerp"
+    kind: Literal["auto", "slerp", "lerp"] = "auto"
     classes: str | None = None
 
 
@@ -52,6 +55,7 @@ def run(argv: list[str]) -> int:
     common.check_at_least("--steps", options.steps, 2)
     out = common.png_path(options.out) if options.out else None
     opened = common.open_sampler(options)
+    options = replace(options, kind=way_of(opened, options).name)
     path = out or common.default_path(opened, options, "interpolation", *_marks_of(options), *options.marks)
     walks = walk(opened, options, opened.sampler.seed)
     words = words_of(opened, options)
@@ -59,6 +63,13 @@ def run(argv: list[str]) -> int:
         draw(opened, walks, words, file)
     common.tell(f"{words.title}: {words.note}", path)
     return 0
+
+
+def way_of(opened: OpenedRun, options: InterpolateOptions) -> Way:
+    """The way between latents that is asked for, or else the one that suits the run's prior."""
+    from zerosum.latent.interpolate import WAYS
+
+    return opened.sampler.way if options.kind == "auto" else WAYS[options.kind]
 
 
 class WalkWords(NamedTuple):
@@ -88,7 +99,7 @@ def walk(opened: OpenedRun, options: InterpolateOptions, seed: int) -> Tensor:
     """Samples along the walks, (rows, steps, *shape)."""
     import torch
 
-    from zerosum.latent.interpolate import lerp, slerp
+    from zerosum.latent.interpolate import lerp
 
     sampler, rows, steps = opened.sampler.with_seed(seed), options.rows, options.steps
     z, *conditions = sampler.latents(0, rows if options.between == "classes" else 2 * rows)
@@ -96,8 +107,7 @@ def walk(opened: OpenedRun, options: InterpolateOptions, seed: int) -> Tensor:
     if options.between == "classes":
         latents = [z.repeat_interleave(steps, 0)]
     else:
-        between = {"lerp": lerp, "slerp": slerp}[options.kind]
-        latents = [between(z[0::2, None], z[1::2, None], t).flatten(0, 1)]
+        latents = [way_of(opened, options).between(z[0::2, None], z[1::2, None], t).flatten(0, 1)]
     if options.between == "latents":
         latents += [part.repeat_interleave(steps, 0) for part in _kept(opened, conditions, rows)]
     else:
@@ -129,7 +139,7 @@ def _pairs(opened: OpenedRun, rows: int) -> list[tuple[int, int]]:
 def words_of(opened: OpenedRun, options: InterpolateOptions) -> WalkWords:
     """What the picture of the walks says: numbers are those of samples."""
     rows, columns = options.rows, [f"{100 * step / (options.steps - 1):.0f}%" for step in range(options.steps)]
-    way = {"slerp": "on a sphere (slerp)", "lerp": "on a straight line (lerp)"}[options.kind]
+    way = {"slerp": "on a sphere (slerp)", "lerp": "on a straight line (lerp)"}[way_of(opened, options).name]
     note = common.origin_of(opened, options)
     samples = [(f"sample {2 * row}", f"sample {2 * row + 1}") for row in range(rows)]
     if options.between == "latents":

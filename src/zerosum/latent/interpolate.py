@@ -92,8 +92,8 @@ WAYS = {"lerp": Way("lerp", lerp), "slerp": Way("slerp", slerp)}
 def way_for(prior: Draw, device: torch.device | str = "cpu") -> Way:
     """The way that stays where a prior has its latents: straight for uniform ones, on a sphere for normal ones.
 
-    A cube is convex, so a straight line stays in it, while ``slerp`` leaves it: halfway between two of U[-1, 1)^100,
-    some 8.5% of the components are beyond 1. Truncated noise takes the way of its law.
+    A cube is convex, so a straight line stays in it, while ``slerp`` leaves it: halfway between two of U[-1, 1)^d, d
+    large, (2 - sqrt 2)^2 / 4 = 8.6% of the components are beyond 1. Truncated noise takes the way of its law.
 
     Args:
         prior: Function ``(n, rng) ->`` latents ``(n, d)``, or a tuple that begins with them.

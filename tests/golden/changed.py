@@ -9,9 +9,13 @@ from __future__ import annotations
 _TOY = "Both networks start from the weights of WGAN-GP's toy experiments, no longer from PyTorch's."
 
 CHANGED: dict[str, str] = {
+    "began": "Adam's beta1 is the 0.9 that carpedm20's code trains with, no longer 0.5, which it never uses.",
     "ct-gan": _TOY,
+    "dragan": "The critic has layer norm, no longer batch norm, so that the penalised slope at a sample is its own.",
+    "improved-gan": "Kernels of minibatch discrimination have scales and biases, set from data as the authors' are.",
     "loss-meaning": f"It trains wgan-gp on points. {_TOY}",
     "points": f"It trains wgan-gp on points. {_TOY}",
+    "sagan": "3x3 convolutions start with gain 1, as the authors' do, no longer with sqrt(2).",
     "wgan-div": _TOY,
     "wgan-gp": _TOY,
 }

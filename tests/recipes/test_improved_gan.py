@@ -1,16 +1,19 @@
 """The improved GAN recipe: each technique changes what it says and nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from recipe_data import load
 from torch import nn
 
+import zerosum
 from zerosum import registry
-from zerosum.core.game import Game, Nets, play, start
+from zerosum.core.game import Game, Nets, gradient, play, start
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.minibatch import MinibatchDiscrimination
 from zerosum.networks.layers.virtual_batch_norm import VirtualBatchNorm
@@ -91,14 +94,92 @@ def test_the_reference_batch_makes_generated_samples_independent() -> None:
         assert game.nets["G"](recipe.prior(3, torch.Generator().manual_seed(0))).shape == (3, 1, 32, 32)
 
 
-def test_the_reference_batch_is_the_same_in_every_run_and_stays() -> None:
+def test_the_reference_batch_follows_from_the_seed_and_stays() -> None:
     _, game, batch = build(reference=5)
-    torch.manual_seed(1)
-    again = registry.find("improved-gan")(load("fashion-mini"), reference=5, **SMALL).phases[0].game
     state = start(game)
-    assert torch.equal(state.buffers["G"]["latents"], start(again).buffers["G"]["latents"])
     after, _ = play(game, "G", state, batch)
     assert torch.equal(after.buffers["G"]["latents"], state.buffers["G"]["latents"])
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        again = registry.find("improved-gan")(load("fashion-mini"), reference=5, **SMALL).phases[0].game
+        same = torch.equal(state.buffers["G"]["latents"], start(again).buffers["G"]["latents"])
+        assert same == (seed == 0)
+
+
+def first_loss(size: int, seed: int, **arguments: Any) -> float:
+    """What the critic of width 16 loses on a batch before the first update."""
+    torch.manual_seed(seed)
+    data = load("fashion-mini")
+    recipe = registry.find("improved-gan")(data, width=16, batch_size=size, **arguments)
+    game = recipe.phases[0].game
+    batch = recipe.draw(*data.batch(3, size, seed=seed), torch.Generator().manual_seed(seed))
+    return float(game.players["D"].loss(Nets(game, start(game), batch), batch, {})["adv"].detach())
+
+
+def test_the_critic_begins_undecided_whatever_the_size_of_the_batch() -> None:
+    for size in (30, 120):
+        assert 0.4 < first_loss(size, 0) < 3.4  # log 4 = 1.39 where it says 0 of all samples
+    assert first_loss(120, 0, calibrated=False) > 6
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_kernels_are_set_by_data_that_follow_from_the_seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    data = load("fashion-mini")
+    critic: Any = registry.find("improved-gan")(data, **SMALL | {"batch_size": 40}).phases[0].game.nets["D"]
+    features = critic.judge(data.batch(0, 40, seed=7)[0]).features
+    added = features[:, -100:].mean(0)
+    assert added.abs().max() < 3  # of 39 others
+    assert added.abs().max() > 1e-3, "another batch than that which set them"
+    torch.manual_seed(seed)
+    again: Any = registry.find("improved-gan")(data, **SMALL | {"batch_size": 40}).phases[0].game.nets["D"]
+    assert all(
+        torch.equal(a, b) for a, b in zip(critic.state_dict().values(), again.state_dict().values(), strict=True)
+    )
+
+
+def direction(game: Game, who: str, batch: Any) -> torch.Tensor:
+    pulls, _, _ = gradient(game, who, start(game), batch)
+    return torch.cat([g.flatten() for g in pulls[who].values()])
+
+
+@pytest.mark.parametrize("parts", [2, 8])
+def test_on_parts_of_a_batch_the_critic_is_pulled_the_same_way(parts: int) -> None:
+    torch.manual_seed(0)
+    data = load("fashion-mini")
+    recipe = registry.find("improved-gan")(data, **SMALL | {"batch_size": 64, "width": 8})
+    game = recipe.phases[0].game
+    batch = recipe.draw(*data.batch(0, 64, seed=0), torch.Generator().manual_seed(0))
+    whole, shared = direction(game, "D", batch), direction(replace(game, accumulate=parts), "D", batch)
+    assert float(torch.cosine_similarity(whole, shared, 0)) > 0.9
+    assert 0.8 < float(shared.norm() / whole.norm()) < 1.6
+
+
+def test_virtual_batch_norm_does_not_know_how_a_batch_is_shared_out() -> None:
+    _, game, batch = build(reference=5, kernels=0)
+    whole, shared = direction(game, "G", batch), direction(replace(game, accumulate=3), "G", batch)
+    torch.testing.assert_close(shared, whole, rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_is_opened_and_goes_on_where_its_data_are_gone_or_back(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images)
+    settings: dict[str, Any] = {"data": f"npz:{tmp_path / 'x.npz'}", "size": 16, "watch": -1, "sample_every": 9}
+    settings |= {"save_every": 1, "progress": False}
+    small: dict[str, Any] = SMALL | {"kernels": 3, "dims": 2, "steps": 2}
+    run = zerosum.train("improved-gan", out=str(tmp_path / "a"), **settings, **small)
+    short = zerosum.train("improved-gan", out=str(tmp_path / "b"), **settings, **small | {"steps": 1})
+    assert short.folder.record()["arguments"]["calibrated"] is True
+    on = zerosum.resume(short, steps=2, progress=False)
+    assert same_weights(run, on)
+    (tmp_path / "x.npz").unlink()
+    assert zerosum.load(tmp_path / "a").sample(2).shape == (2, 1, 16, 16)
+
+
+def same_weights(one: Any, other: Any) -> bool:
+    names = one.networks.keys()
+    pairs = [(one.networks[n].state_dict(), other.networks[n].state_dict()) for n in names]
+    return all(torch.equal(v, b[k]) for a, b in pairs for k, v in a.items())
 
 
 def test_averaging_pulls_towards_the_mean_of_the_weights() -> None:

@@ -1,10 +1,16 @@
 """Improved GAN. Salimans et al. 2016, arXiv:1606.03498, Section 3: five ways to steady the game, without labels.
 
 One-sided label smoothing, minibatch discrimination, feature matching, historical averaging and virtual batch norm. The
-paper gives no strength for historical averaging, which is off unless asked for. Departures from the authors' code:
-DCGAN's networks, the critic with weight norm from He's initial weights and no dropout; one generator update per critic
-update, where its CIFAR-10 script with minibatch discrimination makes three; the generator has plain batch norm unless a
-``reference`` is asked for, as in its CIFAR-10 scripts. On points, MLPs.
+paper gives no strength for historical averaging, which is off unless asked for.
+
+Minibatch discrimination and feature matching compare the samples of a batch: with ``--accumulate``, or on several
+processes, those of each part, of at least 2. (A kernel's sum over a part is multiplied up to that over a batch.)
+
+Departures from the authors' code: DCGAN's networks, the critic with weight norm from He's initial weights and no
+dropout; kernels are set from as many samples as a batch has, where that code takes 500; one generator update per critic
+update, where its CIFAR-10 script with minibatch discrimination makes three; latents are U[-1, 1], not U[0, 1]; features
+are matched in squared L2 as in the paper, not in L1; the generator has plain batch norm unless a ``reference`` is asked
+for, as in its CIFAR-10 scripts. On points, MLPs.
 """
 
 from functools import partial
@@ -24,12 +30,14 @@ from zerosum.networks.layers.virtual_batch_norm import Referenced, VirtualBatchN
 from zerosum.networks.minibatch_critic import MinibatchCritic
 from zerosum.networks.pairs import Pair, points_pair
 from zerosum.objectives.smoothed_loss import smoothed
+from zerosum.parts.first_batch import drawn_seed, first_batch
 from zerosum.penalties.matching import feature_matching, historical
 from zerosum.registry import About
-from zerosum.systems import Batch, Recipe, two_player
+from zerosum.systems import Batch, Coupling, Recipe, two_player
 
 ABOUT = About("Salimans et al.", 2016, "1606.03498", objective="smoothed", penalty="matching")
 MOVED = {"D/net.": "D/"}
+ADDED = {"calibrated": False}
 
 
 def recipe(
@@ -39,6 +47,7 @@ def recipe(
     smoothing: float = 0.1,
     kernels: int = 100,
     dims: int = 5,
+    calibrated: bool = True,
     averaging: float = 0.0,
     reference: int = 0,
     latent: int = 100,
@@ -56,8 +65,10 @@ def recipe(
         smoothing: Distance of the critic's target for real samples from 1.
         kernels: Kernels of minibatch discrimination. 0: without it.
         dims: Dimension of the space in which each kernel compares samples.
+        calibrated: Whether each kernel has a trained scale and bias, set from a batch of data, as in the authors' code.
         averaging: Strength of historical averaging, of both players. 0: without it.
         reference: Samples in the reference batch of the generator's virtual batch norm. 0: plain batch norm.
+        batch_size: Real samples per update; they are compared with each other, within each process and part.
     """
     objective = smoothed(smoothing)
 
@@ -71,16 +82,16 @@ def recipe(
         return {"match": feature_matching(n.D.judge(b.x).features, n.D.judge(n.G(b.z)).features)}
 
     g, d = networks(data.shape, latent, width, kernel, reference)
-    opt = adam(lr, beta1=beta1)
+    if kernels and calibrated:
+        samples = first_batch(data, batch_size)
+        d = MinibatchCritic(d, kernels, dims, wrap=weight_norm, batch=batch_size, samples=samples)
+    elif kernels:
+        d = MinibatchCritic(d, kernels, dims, wrap=weight_norm, scaled=False)
+    coupled = (Coupling("minibatch discrimination", least=2),) if kernels else ()
+    g_loss = {"non-saturating": fooling, "feature-matching": matching}[generator]
+    opt = historical(adam(lr, beta1=beta1), averaging) if averaging else adam(lr, beta1=beta1)
     return two_player(
-        g,
-        MinibatchCritic(d, kernels, dims, wrap=weight_norm) if kernels else d,
-        d_loss,
-        {"non-saturating": fooling, "feature-matching": matching}[generator],
-        opt=historical(opt, averaging) if averaging else opt,
-        latent=uniform(latent),
-        batch_size=batch_size,
-        steps=steps,
+        g, d, d_loss, g_loss, opt=opt, latent=uniform(latent), batch_size=batch_size, steps=steps, coupled=coupled
     )
 
 
@@ -96,4 +107,4 @@ def networks(shape: tuple[int, ...], latent: int, width: int, kernel: int, refer
         return dcgan.Generator(latent, width, size, channels, kernel), critic
     norm = partial(VirtualBatchNorm, reference=reference)
     net = dcgan.Generator(latent, width, size, channels, kernel, norm=norm)
-    return Referenced(net, uniform(latent)(reference, random("reference"))), critic
+    return Referenced(net, uniform(latent)(reference, random(drawn_seed(), "reference"))), critic

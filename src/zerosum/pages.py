@@ -48,7 +48,6 @@ class Page:
         text: What the page says of itself: the paper and the departures from it.
         renamed: Names that arguments had in earlier versions, with those of today.
         moved: Places that weights had in earlier versions; see :mod:`zerosum.runs.earlier`.
-        earlier: Arguments that runs of earlier versions did not have yet, with the values that are theirs.
         added: Arguments that runs of earlier versions do not record, where the default is not what these runs had,
             with what they had.
         origin: Gives where a recipe of one's own is from; ``None`` for zerosum's. It is called once the recipe has run,

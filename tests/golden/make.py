@@ -10,7 +10,7 @@ experiments and trainings come to now, where that is meant to be something else 
 reasons); without names, all of these.
 
 An option that gets another name is changed in the words below, which tests give to the version that is tested, and not
-in ``runs/``, whose records keep the names that they were made with.
+in ``runs/``, whose records keep the names that they were made with. (What an earlier version had fixed is said there.)
 
 One thread, float32 and no compilation throughout, so that the same machine gives the same bits.
 """
@@ -117,9 +117,10 @@ RUNS: dict[str, str] = {
     "sagan": f"sagan {FEW} --latent 4 --g-width 8 --d-width 8 --batch-size 6 --g-lr 2e-4 --d-lr 3e-4",
     "semi-gan": f"semi-gan {SMALL} --latent 8 --g-width 4 --d-width 3 --kernel 4 --batch-size 8 --labelled 20 --lr 1e-2"
     " --labelled-seed 1 --unlabelled-weight 0.5 --dropout 0.2 --decay-after 2",
-    "sngan": f"sngan {FEW} --latent 8 --g-width 4 --d-width 5 --batch-size 8 --n-critic 2",
+    "sngan": f"sngan {FEW} --latent 8 --g-width 4 --d-width 5 --batch-size 8 --n-critic 2 --norm-eps 1e-5",
     "sngan-points": f"sngan {RING} --latent 4 --g-width 8 --batch-size 16",
-    "sngan-projection": f"sngan-projection {FEW} --latent 8 --g-width 4 --d-width 5 --batch-size 8 --n-critic 2",
+    "sngan-projection": f"sngan-projection {FEW} --latent 8 --g-width 4 --d-width 5 --batch-size 8 --n-critic 2"
+    " --norm-eps 1e-5",
     "unrolled": f"unrolled {RING} --unroll 2 --latent 4 --width 8 --batch-size 16 --lr 2e-4 --g-lr 5e-4",
     "unrolled-images": f"unrolled {SMALL} {DCGAN} --unroll 1 --lr 1e-2 --g-lr 5e-3",
     "vae": f"vae {SMALL} --latent 4 --width 2 --batch-size 8 --lr 1e-3",

@@ -1,9 +1,12 @@
 """Semi-supervised GAN. Salimans et al. 2016, arXiv:1606.03498, Section 5, with feature matching (Section 3.1).
 
 The networks are those of the authors' code for CIFAR-10, at any size. Departures from that code: labelled images are
-drawn with replacement; weight normalisation starts from He's initial weights instead of from a batch of data; latents
-are U[-1, 1], not U[0, 1]; the generator's batch norm has gains and its last layer no weight norm; features are matched
-in squared L2 as in the paper, not in L1; the unlabelled loss is that of the paper, not half of it.
+drawn with replacement; weight normalisation starts from He's initial weights instead of from a batch of data, and its
+gains are trained; latents are U[-1, 1], not U[0, 1]; the generator has DCGAN's initial weights, N(0, 0.02^2) for
+N(0, 0.05^2), gains in its batch norm, of which the first is by channels instead of by units, 1e-5 instead of 1e-6
+added to variances, and no weight norm in its last layer; features are matched in squared L2 as in the paper, not in
+L1; the unlabelled loss is that of the paper, not half of it. The code makes 600,000 updates, with a learning rate that
+falls to 0 over the last third (``--steps 600000 --decay-after 400000``), and classifies with averaged weights.
 """
 
 from dataclasses import replace

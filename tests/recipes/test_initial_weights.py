@@ -369,6 +369,30 @@ def test_the_wgan_gp_family_at_other_sizes(name: str, size: int, start: Start) -
     check(networks(name, images(size)), alike(start))
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "arguments"),
+    [
+        ("sngan", 64, {"g_width": 8, "d_width": 8}),
+        ("sngan-projection", 64, {"g_width": 8, "d_width": 8}),
+        ("sagan", 64, {"g_width": 8, "d_width": 8}),
+        ("biggan", 64, {"width": 8}),
+        ("dcgan", 64, {"width": 8}),
+        ("improved-gan", 16, {"width": 8}),
+    ],
+)
+def test_laws_are_the_same_at_other_sizes(name: str, size: int, arguments: dict[str, int]) -> None:
+    check(networks(name, images(size), **arguments), TABLE[name].images)
+
+
+@pytest.mark.parametrize(
+    ("network", "law"),
+    [("mlp", torchs_own), ("dcgan", DCGAN), ("infogan", DCGAN), ("resnet", SNGAN), ("autoencoder", DCGAN)],
+)
+def test_networks_of_custom_start_as_its_page_says(network: str, law: Start) -> None:
+    given = {"objective": "energy-based"} if network == "autoencoder" else {}
+    check(networks("custom", images(32), network=network, width=16, **given), alike(law))
+
+
 # What the code of the authors gives, layer by layer: sqrt(2 / (fan_in + fan_out)), times sqrt 2 where he_init is True.
 WGAN_GP_STDS = {
     32: {

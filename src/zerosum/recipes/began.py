@@ -4,7 +4,7 @@ Departures from the paper: networks, gamma, Adam's settings and a learning rate 
 that carpedm20's code trains with (it reads a beta1 of 0.5 and leaves Adam at its default of 0.9); there are no skip
 connections. Departures from that code: the players take turns, where it moves both at once from one batch, and each
 turn draws its own latents: the measure of convergence that is logged takes the generated samples of the critic's turn,
-k those of the generator's. On points, MLPs.
+k those of the generator's. On points, MLPs with PyTorch's initial weights.
 """
 
 import torch

@@ -1,11 +1,11 @@
 """DRAGAN. Kodali et al. 2017, arXiv:1705.07215, Algorithm 1.
 
-Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one-
-sided; the paper's text has Gaussian noise. Latents, batch, penalty and Adam's settings are that code's as well.
-Departures from it: its networks, for digits, are MLPs with one hidden layer of 128 units, a sigmoid at the end and no
+Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one- sided;
+the paper's text has Gaussian noise. Latents, batch, penalty and Adam's settings are that code's as well. Departures
+from it: its networks, for digits, are MLPs with one hidden layer of 128 units, a sigmoid at the end and no
 normalisation, where these are DCGAN's with batch norm in the generator and layer norm in the critic, so that the slope
-at a sample is its own. On points, both networks are MLPs with three hidden layers of 128 units, whatever ``width`` and
-``kernel`` are.
+at a sample is its own. On points, both networks are MLPs with three hidden layers of 128 units and PyTorch's initial
+weights, whatever ``width`` and ``kernel`` are.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

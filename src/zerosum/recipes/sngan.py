@@ -3,10 +3,10 @@ networks.
 
 As in the authors' code, by image size: how many updates there are and from which the learning rate falls to 0; a
 generator's batch that is twice the critic's, but at 64 pixels as large; a critic whose last layer has a bias, but not
-at 32 pixels; batch norm's eps. Departures from that code: the critic moves before the generator in each iteration,
-and its rate falls with each of its own updates; statistics are those of the whole batch, where at 128 pixels four
-devices had a quarter each. The code has no 48 pixels: those networks are the paper's, with the schedule of 32. On
-points, MLPs with the same normalisation of weights.
+at 32 pixels; batch norm's eps. Departures from that code: the critic moves before the generator in each iteration, and
+its rate falls with each of its own updates; statistics are those of the whole batch, where at 128 pixels four devices
+had a quarter each. The code has no 48 pixels: those networks are the paper's, with the schedule of 32. On points, MLPs
+with PyTorch's initial weights and the same normalisation of weights.
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """DRAGAN. Kodali et al. 2017, arXiv:1705.07215, Algorithm 1.
 
-Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one- sided;
+Departures from the paper: the perturbation is that of the authors' code, alpha 0.5 std(X) U[0, 1), which is one-sided;
 the paper's text has Gaussian noise. Latents, batch, penalty and Adam's settings are that code's as well. Departures
 from it: its networks, for digits, are MLPs with one hidden layer of 128 units, a sigmoid at the end and no
 normalisation, where these are DCGAN's with batch norm in the generator and layer norm in the critic, so that the slope

@@ -1,12 +1,12 @@
 """DCGAN. Radford et al. 2016, arXiv:1511.06434, with the non-saturating objective of Goodfellow et al. 2014.
 
-Defaults are the authors' layout (5x5 kernels, 128 channels at the image end); ``--kernel 4 --width 64`` is the
-layout of most PyTorch ports, with a fifth of the parameters. Departures from the authors' code (github.com/Newmu/
-dcgan_code): the generator's first layer is normalised by channels, as in the ports, where that code has a gain and a
-bias for each of the 16,384 units; 1e-5 is added to variances, not 1e-8; samples are made with running statistics, not
-with those of their own batch; there is no L2 penalty of 1e-5; the critic moves before the generator. At other sizes
-than 64 pixels, layers of stride 2 are added or left out. On points, both networks are MLPs with three hidden layers of
-128 units, whatever ``width`` and ``kernel`` are.
+Defaults are the authors' layout (5x5 kernels, 128 channels at the image end); ``--kernel 4 --width 64`` is the layout
+of most PyTorch ports, with a sixth of the parameters. Departures from the authors' code (github.com/Newmu/dcgan_code):
+the generator's first layer is normalised by channels, as in the ports, where that code has a gain and a bias for each
+of the 16,384 units; 1e-5 is added to variances, not 1e-8; samples are made with running statistics, not with those of
+their own batch; there is no L2 penalty of 1e-5; the critic moves before the generator. At other sizes than 64 pixels,
+layers of stride 2 are added or left out. On points, both networks are MLPs with three hidden layers of 128 units and
+PyTorch's initial weights, whatever ``width`` and ``kernel`` are.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

@@ -2,8 +2,9 @@
 
 With ``--shared 0`` each block has a table of classes instead of the shared embedding, and with ``--no-hierarchical``
 all of the latent enters at the bottom: the rows of the paper's Table 1. A batch of 2,048 fits one device with
-``--accumulate``. Departures from the paper: the generator's average forgets faster at first; 32 pixels, which the paper
-does not have, attend at 16.
+``--accumulate``. Departures from the paper: the generator's average forgets faster at first; 32 and 64 pixels, which it
+does not have, attend at half their size. The authors' PyTorch code trains 128 pixels otherwise: ``--g-lr 1e-4 --d-lr
+4e-4 --n-critic 1 --orthogonal 0``, with eps 1e-5 in batch norm and 1e-6 in Adam, where these have 1e-4 and 1e-8.
 """
 
 from zerosum.conditioning.biggan import LATENT, biggan_pair, class_tables

@@ -5,8 +5,9 @@ drawn with replacement; weight normalisation starts from He's initial weights in
 gains are trained; latents are U[-1, 1], not U[0, 1]; the generator has DCGAN's initial weights, N(0, 0.02^2) for
 N(0, 0.05^2), gains in its batch norm, of which the first is by channels instead of by units, 1e-5 instead of 1e-6
 added to variances, and no weight norm in its last layer; features are matched in squared L2 as in the paper, not in
-L1; the unlabelled loss is that of the paper, not half of it. The code makes 600,000 updates, with a learning rate that
-falls to 0 over the last third (``--steps 600000 --decay-after 400000``), and classifies with averaged weights.
+L1; the unlabelled loss is that of the paper, not half of it; Adam's 1e-8 is added to the root of the mean of squares,
+not under it, where it acts like 1e-4. The code makes 600,000 updates, with a learning rate that falls to 0 over the
+last third (``--steps 600000 --decay-after 400000``), and classifies with averaged weights.
 """
 
 from dataclasses import replace

@@ -85,8 +85,9 @@ class Recipe:
             such as (latents, labels) for a conditional one.
         generator: Name of the network that maps latents to samples.
         dynamics: How turns become updates; ``None`` for alternating play.
-        coupled: All that compares the samples of a batch with one another, but for batch normalisation, which is found
-            in the networks. A run whose batches are shared out into parts that are too small for it is refused.
+        coupled: What compares the samples of a batch with one another and needs several of them, but for batch
+            normalisation, which is found in the networks. A run whose batches are shared out into parts that are too
+            small for it is refused.
     """
 
     phases: tuple[Phase, ...]
@@ -177,11 +178,13 @@ def two_player(
         rules: Other fields of :class:`~zerosum.core.game.Game`: ``project``, ``average``, ``memory``, ``remember``.
 
     Raises:
-        ValueError: A player has no optimizer.
+        ValueError: A player has no optimizer, or the critic no update.
     """
     d, g = d_opt or opt, g_opt or opt
     if d is None or g is None:
         raise ValueError("two_player needs an optimizer for each player: give opt, or both d_opt and g_opt")
+    if not callable(n_critic) and n_critic < 1:
+        raise ValueError(f"n_critic={n_critic}: must be at least 1")
     players = {"D": Player(("D",), d_loss, steps=n_critic), "G": Player(("G",), g_loss)}
     game = Game({"G": generator, "D": critic}, {"D": d, "G": g}, players, **rules)
     made = system(

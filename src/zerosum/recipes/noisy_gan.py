@@ -41,6 +41,9 @@ def recipe(
         noise: Standard deviation of the noise at the start.
         noise_steps: Iterations until there is no noise. None: all of them.
     """
+    if noise < 0 or (noise_steps is not None and noise_steps < 1):
+        wrong = f"noise={noise}: must be at least 0" if noise < 0 else f"noise_steps={noise_steps}: must be at least 1"
+        raise ValueError(f"{wrong}; without noise it is ns-gan")
     strength = annealed(noise, steps if noise_steps is None else noise_steps)
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:

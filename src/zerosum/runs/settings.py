@@ -28,7 +28,10 @@ class Settings:
         precision: Precision of the losses. auto: bf16 where the machine computes in it natively, otherwise float32.
         compile: Whether to compile each update to one graph. auto: on for a GPU, off for a CPU.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps. auto: cuda where there is one, otherwise cpu.
-        accumulate: Number of parts into which each batch is divided to save memory.
+        accumulate: Number of parts into which each batch is divided to save memory; gradients are averaged over them.
+            What compares the samples of a batch with one another sees those of one part only, and so changes with it:
+            batch normalisation, minibatch discrimination, feature matching, unrolling, relativistic averages, the
+            pulling-away term.
         minutes: Minutes of training after which this call of train or resume ends the run. None: no limit.
         log_every: Iterations between rows of metrics.jsonl. 0: a thousand rows in all.
         sample_every: Iterations between pictures. 0: ten pictures in all.

@@ -11,7 +11,7 @@ from metric_helpers import normal
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zerosum.metrics.shared import neighbours
+from zerosum.metrics.shared import neighbours, tiles
 from zerosum.metrics.shared.neighbours import Balls, hits, nearest, paired_squared
 
 SMALLEST = 8.3  # MiB: tiles of 32 x 32
@@ -139,20 +139,73 @@ def test_neither_order_nor_tiles_nor_type_change_a_bit(seed: int, memory: float,
     assert torch.equal(b.per_point[order], d.per_point)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 17, 2048])
-def test_the_products_error_bound_holds(dimensions: int) -> None:
+def test_the_bounds_of_products_hold(dimensions: int, dtype: torch.dtype) -> None:
     # One cluster off the mean, so that the product cancels; tiles are compared with float64 differences.
-    x, y = normal(90, dimensions, seed=5), normal(70, dimensions, seed=6) * 1e-3 + 3
-    frame = neighbours._frame(x, y)
+    x, y = (v.to(dtype) for v in (normal(90, dimensions, seed=5), normal(70, dimensions, seed=6) * 1e-3 + 3))
+    frame = tiles.coordinates_of(x, y)
     worst = 0.0
-    for tile in neighbours._tiles(x, y, frame, 512, symmetric=False):
-        true = naive(x[tile.row :], y[tile.column :])[: tile.squared.shape[0], : tile.squared.shape[1]]
-        error = np.abs(tile.squared[: true.shape[0], : true.shape[1]].double().numpy() - true * frame.scale**2)
-        assert error.max() <= tile.error
-        worst = max(worst, float(error.max()))
-        assert bool(tile.squared[true.shape[0] :].isinf().all())
-        assert bool(tile.squared[:, true.shape[1] :].isinf().all())
+    for tile in tiles.tiles(x, y, frame, (frame.norms(x), frame.norms(y)), 512):
+        true = naive(x[tile.row :], y[tile.column :])[: tile.lower.shape[0], : tile.lower.shape[1]] * frame.scale**2
+        lower = tile.lower[: true.shape[0], : true.shape[1]].double()
+        reach = tile.norms[0][tile.row :][: len(true), None] + tile.norms[1][tile.column :][: true.shape[1]]
+        upper = frame.upper(lower, reach)
+        assert (lower.numpy() <= true).all()
+        assert (true <= upper.numpy()).all()
+        worst = max(worst, float((upper.numpy() - true).max()))
+        assert bool(tile.lower[true.shape[0] :].isinf().all())
+        assert bool(tile.lower[:, true.shape[1] :].isinf().all())
     assert worst > 0
+
+
+def test_operands_that_do_not_fit_are_made_again_and_say_the_same() -> None:
+    x = normal(700, 300, seed=20)
+    frame = tiles.coordinates_of(x)
+    norms = frame.norms(x)
+    made = 0
+
+    class Counting(tiles.Coordinates):
+        def operand(self, points: Tensor, norms: Tensor, side: int) -> Tensor:
+            nonlocal made
+            made += 1
+            return super().operand(points, norms, side)
+
+    found = {}
+    for memory in (12.0, 200.0):
+        made, whole = 0, Counting(*frame)
+        every = [(t.row, t.column, t.lower.clone()) for t in tiles.tiles(x, x, whole, (norms, norms), memory)]
+        rows = len({row for row, _, _ in every})
+        found[memory] = made, rows, len(every)
+    assert found[200.0] == (2, 1, 1)
+    count, rows, pairs = found[12.0]
+    assert 2 * rows < count < rows + pairs  # some are kept, and others are made for each row of tiles
+
+
+def test_neighbours_that_bounds_cannot_tell_apart_are_searched_exactly() -> None:
+    # Far from the middle, 1e-5 wide: thousands of bounds overlap, more than are kept beside the nearest.
+    x = normal(400, 12, seed=21, dtype=torch.float64) * 1e-5
+    x[200:] += 50
+    squared = naive(x, x)
+    np.fill_diagonal(squared, np.inf)
+    searched = []
+    original = neighbours._search
+
+    def watching(pairs: neighbours._Pairs, rows: Tensor, best: neighbours.Nearest) -> None:
+        searched.append(len(rows))
+        original(pairs, rows, best)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "_search", watching)
+        for memory in (SMALLEST, 512):
+            found = nearest(x, k=3, memory_mib=memory)
+            expected, indices = naive_nearest(squared, 3)
+            np.testing.assert_array_equal(found.indices.numpy(), indices)
+            np.testing.assert_allclose(found.squared.numpy(), expected, rtol=1e-10)
+        usual = nearest(normal(400, 12, seed=22), k=3)
+    assert searched[:2] == [400, 400]
+    assert searched[2] == 0
+    assert bool(usual.squared.isfinite().all())
 
 
 def test_a_pair_has_one_number_in_any_company() -> None:
@@ -219,7 +272,7 @@ def test_reduced_precision_settings_change_nothing() -> None:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
             other = nearest(x, k=3)
-            with neighbours.plain_float32(x.device):  # not every CPU has products in bfloat16
+            with tiles.plain_float32(x.device):  # not every CPU has products in bfloat16
                 assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
                 assert torch.backends.cuda.matmul.fp32_precision == "ieee"
                 assert not torch.is_autocast_enabled("cpu")

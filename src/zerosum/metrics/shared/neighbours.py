@@ -1,9 +1,8 @@
 """Nearest neighbours and balls around points: exact, tile by tile, within a memory cap.
 
-Squared distances of a tile of pairs come from one float32 matrix product, |x|^2 + |y|^2 - 2 x.y. That product loses
-digits by cancellation, so it only filters: it has a proven error bound, pairs that it cannot decide are computed again
-as sum (x - y)^2 in float64, and every result is what float64 says. So results depend neither on the tile size nor on
-the device, a point equal to another is at distance 0 exactly, and ties (``<=`` against ``<``) mean what they say.
+Products in float32 bound all squared distances (``tiles.py``) and so only filter: pairs that they leave open are taken
+again as sum (x - y)^2 in float64, and every result is what float64 says. So results depend neither on the tile size nor
+on the device, a point equal to another is at distance 0 exactly, and ties (``<=`` against ``<``) mean what they say.
 """
 
 import math
@@ -13,15 +12,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.metrics.shared.arithmetic import plain_float32
+from zerosum.metrics.shared.tiles import (
+    CHUNK,
+    UNDERFLOW,
+    Coordinates,
+    Tile,
+    coordinates_of,
+    group_minima,
+    pad,
+    tile_side,
+    tiles,
+)
 
 MEMORY_MIB = 512.0
-_LANES = 32  # neighbouring pairs that are looked at together: most groups are dismissed by their minimum
-_PAIR_BYTES = 128  # of a tile, per pair, when every pair has to be listed
-_ROW_BYTES = 24  # of a tile, per element of a row: float64, float32, and the product's operand
-_CHUNK = 2**18  # elements whose differences are taken at a time: they stay in the cache
-_CPU_SIDE, _GPU_SIDE = 1024, 8192  # tiles that the cache of a CPU holds, and that fill a GPU
-_ROUNDING = 2.0**-24  # unit roundoff of float32
+_SPARE = 5  # neighbours beyond the k nearest, by their lower bounds, that are kept until bounds have shown enough
+_ROUND_UP = 1 + 1e-6  # makes a limit in float32 no less than it was in float64
 
 
 class Nearest(NamedTuple):
@@ -58,25 +63,6 @@ class Hits(NamedTuple):
 
     per_ball: Tensor
     per_point: Tensor
-
-
-class _Frame(NamedTuple):
-    """Where a tile's coordinates start and what they are multiplied by: a power of 2 that brings them to about 1."""
-
-    centre: Tensor
-    scale: float
-
-
-class _Tile(NamedTuple):
-    """Squared distances (b, c) of points ``row``.. of one set to points ``column``.. of another, in a frame's units.
-
-    ``error`` bounds how far any of them is off. Tiles are of equal size: beyond a set's end all is infinitely far.
-    """
-
-    row: int
-    column: int
-    squared: Tensor
-    error: float
 
 
 def check_features(*sets: Tensor, least: int = 1) -> None:
@@ -116,7 +102,7 @@ def paired_squared(x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tenso
     order, and on any device.
     """
     found = torch.empty(len(rows), dtype=torch.float64, device=x.device)
-    size = max(1, _CHUNK // x.shape[1])
+    size = max(1, CHUNK // x.shape[1])
     for start in range(0, len(rows), size):
         part = slice(start, start + size)
         terms = x[rows[part]].to(torch.float64).sub_(y[columns[part]].to(torch.float64)).square_()
@@ -145,25 +131,18 @@ def nearest(points: Tensor, others: Tensor | None = None, *, k: int, memory_mib:
     """
     symmetric = others is None
     x, y = points.detach(), (points if others is None else others).detach()
-    check_features(x, y)
+    check_features(*((x,) if symmetric else (x, y)))
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     if k > len(y) - symmetric:
         raise ValueError(f"{k} nearest neighbours need at least {k + symmetric} samples, not {len(y)}")
-    best = Nearest(
-        torch.full((len(x), k), math.inf, dtype=torch.float64, device=x.device),
-        torch.full((len(x), k), -1, dtype=torch.int64, device=x.device),
-    )
+    pairs = _Pairs(x, y, symmetric, memory_mib)
+    best = _nobody(len(x), k, torch.float64, x.device)
     if symmetric:
-        _place_copies(x, best)
-    frame = _frame(x, y)
-    for tile in _tiles(x, y, frame, memory_mib, symmetric):
-        diagonal = symmetric and tile.row == tile.column
-        if diagonal:
-            tile.squared.fill_diagonal_(math.inf)
-        _offer(best, tile, x, y, frame)
-        if symmetric and not diagonal:
-            _offer(best, _Tile(tile.column, tile.row, tile.squared.T, tile.error), y, x, frame)
+        _place_copies(x, pairs.norms[0], best)
+    rough = _find_roughly(pairs, best)
+    rows = _settle(pairs, rough, best)
+    _search(pairs, rows, best)
     return best
 
 
@@ -197,115 +176,117 @@ def hits(
         return Hits(*(torch.zeros(n, dtype=torch.int64, device=x.device) for n in (balls, points)))
 
     in_x, in_y = [none(len(x), len(y)) for _ in around_x], [none(len(y), len(x)) for _ in around_y]
-    frame = _frame(x, y)
-    for tile in _tiles(x, y, frame, memory_mib, symmetric=False):
+    pairs = _Pairs(x, y, False, memory_mib)
+    for tile in pairs.tiles():
         if around_x:
-            _count(in_x, around_x, tile, x, y, frame)
+            _count(in_x, around_x, tile, x, y, pairs.frame)
         if around_y:
-            _count(in_y, around_y, _Tile(tile.column, tile.row, tile.squared.T, tile.error), y, x, frame)
+            _count(in_y, around_y, tile.transposed, y, x, pairs.frame)
     return in_x, in_y
 
 
-def _frame(x: Tensor, y: Tensor) -> _Frame:
-    """The frame in which the product's error is small: around the mean. Any centre is right, so rounding it is too."""
-    centre = (x.mean(0).to(torch.float64) + y.mean(0).to(torch.float64)) / 2
-    reach = max(float((points.amax(0) - centre).max().maximum((centre - points.amin(0)).max())) for points in (x, y))
-    if reach == 0:
-        return _Frame(centre, 1.0)
-    if not 1e-140 < reach < 1e140:
-        raise ValueError(f"features spread by {reach:g} have no squared distances in float64: rescale them")
-    return _Frame(centre, 2.0 ** -math.frexp(reach)[1])
+class _Pairs:
+    """All pairs of points of two sets, or of one, and the bounds of their squared distances."""
+
+    def __init__(self, x: Tensor, y: Tensor, symmetric: bool, memory_mib: float) -> None:
+        self.x, self.y, self.symmetric, self.memory_mib = x, y, symmetric, memory_mib
+        tile_side(len(y), y.shape[1], y.device, memory_mib)  # refuses a cap that is too small
+        self.frame = coordinates_of(*((x,) if symmetric else (x, y)))
+        norms = self.frame.norms(x)
+        self.norms = norms, norms if symmetric else self.frame.norms(y)
+
+    def tiles(self) -> Iterator[Tile]:
+        """Tiles of all pairs, of one set those on and above the diagonal, where a point is not its own neighbour."""
+        for tile in tiles(self.x, self.y, self.frame, self.norms, self.memory_mib, symmetric=self.symmetric):
+            if self.symmetric and tile.row == tile.column:
+                tile.lower.fill_diagonal_(math.inf)
+            yield tile
+
+    def tiles_of(self, rows: Tensor) -> Iterator[Tile]:
+        """Tiles of some points of x, which fit one tile, against all of y; rows of tiles are places in ``rows``."""
+        for tile in tiles(self.x[rows], self.y, self.frame, (self.norms[0][rows], self.norms[1]), self.memory_mib):
+            if self.symmetric:
+                own = (rows >= tile.column) & (rows < tile.column + tile.lower.shape[1])
+                tile.lower[own.nonzero().squeeze(1), rows[own] - tile.column] = math.inf
+            yield tile
 
 
-def _side(count: int, dimensions: int, device: torch.device, memory_mib: float) -> int:
-    """Points on a side of a tile: as many as the cap allows, a multiple of the lanes, in tiles of about equal size."""
-    cap = memory_mib * 2**20 - 32 * _CHUNK
-
-    def cost(side: int) -> int:
-        return _PAIR_BYTES * side**2 + 2 * _ROW_BYTES * side * (dimensions + 2)
-
-    if not cost(_LANES) <= cap:
-        least = math.ceil((cost(_LANES) + 32 * _CHUNK) / 2**20)
-        raise ValueError(f"memory_mib={memory_mib:g} is too little for {dimensions} dimensions: allow at least {least}")
-    side = _CPU_SIDE if device.type == "cpu" else _GPU_SIDE
-    while cost(side) > cap:
-        side //= 2
-    equal = math.ceil(count / math.ceil(count / side))
-    return math.ceil(equal / _LANES) * _LANES
+def _nobody(points: int, k: int, dtype: torch.dtype, device: torch.device) -> Nearest:
+    """The k nearest of nobody at all: infinitely far."""
+    shape = (points, k)
+    return Nearest(torch.full(shape, math.inf, dtype=dtype, device=device), torch.full(shape, -1, device=device))
 
 
-def _operand(points: Tensor, start: int, side: int, frame: _Frame) -> tuple[Tensor, float]:
-    """Rows (x, |x|^2, 1) of ``side`` points from ``start`` on, float32 in the frame, and the largest |x|^2."""
-    values = torch.sub(points[start : start + side], frame.centre).mul_(frame.scale)  # float64, as the centre is
-    norms = values.square().sum(1)
-    n, dimensions = values.shape
-    rows = torch.zeros(side, dimensions + 2, device=points.device)
-    rows[:n, :dimensions], rows[:n, dimensions], rows[n:, dimensions] = values, norms, math.inf
-    rows[:, dimensions + 1] = 1
-    return rows, float(norms.max())
+def _find_roughly(pairs: _Pairs, best: Nearest) -> Nearest:
+    """More than k neighbours of each point, the nearest by their lower bounds (float32, in the frame's units).
 
-
-def _tiles(x: Tensor, y: Tensor, frame: _Frame, memory_mib: float, symmetric: bool) -> Iterator[_Tile]:
-    """All tiles of x against y; of a set against itself, those on and above the diagonal.
-
-    Error bound: with n = D + 2 terms of one inner product in float32, summed in any order, and each coordinate and norm
-    rounded once, the error is at most (2 n + 4) u (|x|^2 + |y|^2) to first order in u.
+    Points whose k neighbours ``best`` has at distance 0 already are passed over.
     """
-    high = _side(len(x), x.shape[1], x.device, memory_mib)
-    wide = _side(len(y), y.shape[1], y.device, memory_mib)
-    bound = 1.01 * (2 * (x.shape[1] + 2) + 4) * _ROUNDING
-    squared = torch.empty(high, wide, device=x.device)
-    for row in range(0, len(x), high):
-        left, left_norm = _operand(x, row, high, frame)
-        left[:, :-2] *= -2
-        for column in range(row if symmetric else 0, len(y), wide):
-            right, right_norm = _operand(y, column, wide, frame)
-            right[:, -2:] = right[:, -2:].flip(1)
-            with plain_float32(x.device):
-                torch.mm(left, right.T, out=squared)
-            # The last term is for squares that underflow.
-            yield _Tile(row, column, squared, bound * (left_norm + right_norm) + 1e-30)
+    wanted = min(best.squared.shape[1] + _SPARE, len(pairs.y) - pairs.symmetric)
+    rough = _nobody(len(pairs.x), wanted, torch.float32, pairs.x.device)
+    rough.squared[best.squared[:, -1] == 0] = -math.inf
+    for tile in pairs.tiles():
+        _offer(rough, tile)
+        if pairs.symmetric and tile.row != tile.column:
+            _offer(rough, tile.transposed)
+    return rough
 
 
-def _group_minima(squared: Tensor) -> Tensor:
-    """The smallest of each group of a row: (b, c) -> (b, c / lanes)."""
-    if squared.is_contiguous():
-        return squared.view(len(squared), -1, _LANES).amin(2)
-    # A transposed tile: the same, but ten times faster, by reducing what lies in memory as rows.
-    return squared.T.view(-1, _LANES, len(squared)).amin(1).T
+def _offer(rough: Nearest, tile: Tile) -> None:
+    """Take the neighbours that a tile has to offer into ``rough``, in place."""
+    count = rough.squared.shape[1]
+    height = tile.lower.shape[0]
+    limits = pad(rough.squared[:, -1], tile.row, height, -math.inf)
+    minima = group_minima(tile.lower)
+    if minima.shape[1] >= count:  # so many groups hold so many candidates, which are no farther than their minima
+        limits = torch.minimum(limits, minima.topk(count, dim=1, largest=False).values[:, -1])
+    _keep(rough, *tile.below(limits, minima), tile.row, height)
 
 
-def _below(squared: Tensor, minima: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(rows, columns, values) of the finite entries of ``squared`` (b, c) that do not exceed their row's limit (b,)."""
-    limits = limits.to(torch.float32).clamp(max=torch.finfo(torch.float32).max)[:, None]
-    row, group = (minima <= limits).nonzero(as_tuple=True)
-    values = squared.view(len(squared), -1, _LANES)[row, group]
-    hit, lane = (values <= limits[row]).nonzero(as_tuple=True)
-    return row[hit], group[hit] * _LANES + lane, values[hit, lane]
+def _settle(pairs: _Pairs, rough: Nearest, best: Nearest) -> Tensor:
+    """Put the k nearest of those found roughly into ``best``, in place, by exact distances.
+
+    Returns:
+        Points of which others may be nearer, (R,): all that were found are too close to call.
+    """
+    k, count = best.squared.shape[1], rough.squared.shape[1]
+    lower, indices = rough.squared.to(torch.float64), rough.indices
+    upper = pairs.frame.upper(lower, pairs.norms[0][:, None] + pairs.norms[1][indices])
+    reach = upper.topk(k, dim=1, largest=False).values[:, -1:] + UNDERFLOW
+    near = (lower <= reach) & (lower > -math.inf)
+    rows, places = near.nonzero(as_tuple=True)
+    squared = torch.full_like(lower, math.inf)
+    squared[rows, places] = paired_squared(pairs.x, pairs.y, rows, indices[rows, places])
+    indices, order = indices.sort(dim=1)  # equals in the order of their indices
+    squared, order = squared.gather(1, order).sort(dim=1, stable=True)
+    sought = lower[:, 0] > -math.inf
+    best.squared[sought], best.indices[sought] = squared[sought, :k], indices.gather(1, order)[sought, :k]
+    more = count < len(pairs.y) - pairs.symmetric
+    return (near[:, -1] & more).nonzero().squeeze(1)
 
 
-def _pad(values: Tensor, start: int, side: int, filling: float) -> Tensor:
-    """Rows ``start`` .. of values, ``side`` of them, with ``filling`` where there are no more."""
-    part = values[start : start + side]
-    return torch.nn.functional.pad(part, (0, side - len(part)), value=filling)
+def _search(pairs: _Pairs, rows: Tensor, best: Nearest) -> None:
+    """Find the k nearest of some points by exact distances of all pairs in question, in place.
 
-
-def _offer(best: Nearest, tile: _Tile, x: Tensor, y: Tensor, frame: _Frame) -> None:
-    """Take the neighbours that a tile has to offer into ``best``, in place."""
-    k = best.squared.shape[1]
-    height = tile.squared.shape[0]
-    found = _pad(best.squared[:, -1], tile.row, height, 0.0)
-    # k groups hold k different candidates: the k-th smallest of their minima is no less than the k-th distance.
-    minima = _group_minima(tile.squared)
-    if minima.shape[1] >= k:
-        reach = minima.topk(k, dim=1, largest=False).values[:, -1].to(torch.float64) + tile.error
-    else:
-        reach = torch.full_like(found, math.inf)
-    limits = torch.minimum(found * frame.scale**2, reach) * (1 + 1e-6) + tile.error  # 1e-6: rounding to float32
-    limits = limits.where(found > 0, -math.inf)  # nothing is nearer than 0, and at 0 an earlier one stays
-    rows, columns, _ = _below(tile.squared, minima, limits)
-    rows, columns = rows + tile.row, columns + tile.column
-    _keep(best, rows, columns, paired_squared(x, y, rows, columns), tile.row, height)
+    Args:
+        pairs: The sets.
+        rows: The points, (R,).
+        best: k neighbours of each point, of which those of ``rows`` may not be the nearest.
+    """
+    if len(rows) == 0:
+        return
+    side = tile_side(len(rows), pairs.x.shape[1], pairs.x.device, pairs.memory_mib)
+    for part in torch.split(rows, side):
+        farthest = best.squared[part, -1]
+        found = _nobody(len(part), best.squared.shape[1], torch.float64, part.device)
+        for tile in pairs.tiles_of(part):
+            limits = torch.minimum(farthest, found.squared[:, -1]) * (pairs.frame.scale**2 * _ROUND_UP) + UNDERFLOW
+            # Nothing is nearer than 0, and at 0 an earlier one stays.
+            limits = limits.where(found.squared[:, -1] > 0, -math.inf)
+            at, columns, _ = tile.below(pad(limits.to(torch.float32), 0, len(tile.lower), -math.inf))
+            squared = paired_squared(pairs.x, pairs.y, part[at], columns)
+            _keep(found, at, columns, squared, 0, len(part))
+        best.squared[part], best.indices[part] = found.squared, found.indices
 
 
 def _keep(best: Nearest, rows: Tensor, columns: Tensor, squared: Tensor, start: int, height: int) -> None:
@@ -318,29 +299,30 @@ def _keep(best: Nearest, rows: Tensor, columns: Tensor, squared: Tensor, start: 
     count = torch.bincount(rows, minlength=n)
     rank = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
     keep = rank < k
-    new_squared = torch.full((n, k), math.inf, dtype=torch.float64, device=rows.device)
-    new_index = torch.full((n, k), -1, device=rows.device)
+    new = _nobody(n, k, best.squared.dtype, rows.device)
     place = (rows[keep], rank[keep])
-    new_squared[place], new_index[place] = squared[order][keep], columns[order][keep]
-    both = torch.cat([best.squared[part], new_squared], dim=1)
+    new.squared[place], new.indices[place] = squared[order][keep], columns[order][keep]
+    both = torch.cat([best.squared[part], new.squared], dim=1)
     # Tiles come in the order of columns, so what is there already goes first among equals.
     values, chosen = both.sort(dim=1, stable=True)
     best.squared[part] = values[:, :k]
-    best.indices[part] = torch.cat([best.indices[part], new_index], dim=1).gather(1, chosen[:, :k])
+    best.indices[part] = torch.cat([best.indices[part], new.indices], dim=1).gather(1, chosen[:, :k])
 
 
-def _place_copies(points: Tensor, best: Nearest) -> None:
+def _place_copies(points: Tensor, norms: Tensor, best: Nearest) -> None:
     """Give points with k copies or more their neighbours at distance 0, in place; the search then passes them over.
 
     Without this a generator that has collapsed to few images would leave almost every pair undecided. Rows are grouped
     by a hash; a row that differs from the first of its group is left to the search, so collisions cost only time.
     """
     k = best.squared.shape[1]
+    if int(torch.unique(norms, return_counts=True)[1].max()) <= k:  # copies have one norm
+        return
     _, group = torch.unique(_hash_rows(points), return_inverse=True)
     order = group.argsort(stable=True)
     sizes = torch.bincount(group)
     first = order[sizes.cumsum(0) - sizes]
-    size = max(1, _CHUNK // points.shape[1])
+    size = max(1, CHUNK // points.shape[1])
     parts = zip(torch.split(points, size), torch.split(first[group], size), strict=True)
     same = torch.cat([(part == points[leaders]).all(1) for part, leaders in parts])
     order = order[same[order]]  # sorted by group, then by index
@@ -358,27 +340,25 @@ def _hash_rows(points: Tensor) -> Tensor:
     """Hashes of rows, (N,) int64: equal for rows of equal bits."""
     weights = torch.randint(2**62, (points.shape[1],), generator=torch.Generator().manual_seed(0)).to(points.device)
     found = []
-    for part in torch.split(points, max(1, _CHUNK // points.shape[1])):
+    for part in torch.split(points, max(1, CHUNK // points.shape[1])):
         bits = part.to(torch.float64).view(torch.int64)
         # Wide floats of narrow ones end in zeros, which a product modulo 2^64 would keep: mix the upper half in.
         found.append(((bits ^ (bits >> 29)) * (2 * weights + 1)).sum(1))
     return torch.cat(found)
 
 
-def _count(found: Sequence[Hits], kinds: Sequence[Balls], tile: _Tile, x: Tensor, y: Tensor, frame: _Frame) -> None:
+def _count(found: Sequence[Hits], kinds: Sequence[Balls], tile: Tile, x: Tensor, y: Tensor, frame: Coordinates) -> None:
     """Add a tile's hits of balls around x to ``found``, in place."""
-    height = tile.squared.shape[0]
-    radii = [_pad(kind.squared_radii, tile.row, height, -math.inf) for kind in kinds]
     unit = frame.scale**2
-    limits = torch.stack(radii).amax(0) * (unit * (1 + 1e-6)) + tile.error
-    rows, columns, approximate = _below(tile.squared, _group_minima(tile.squared), limits)
-    for hit, kind, squared_radii in zip(found, kinds, radii, strict=True):
-        radius = squared_radii[rows]
-        # Surely inside; the margins of 1e-6 are for rounding the limit itself to float32.
-        inside = approximate < radius * (unit * (1 - 1e-6)) - tile.error
-        unsure = (~inside & (approximate <= radius * (unit * (1 + 1e-6)) + tile.error)).nonzero().squeeze(1)
-        exact = paired_squared(x, y, rows[unsure] + tile.row, columns[unsure] + tile.column)
+    radii = [pad(kind.squared_radii, tile.row, len(tile.lower), -math.inf) for kind in kinds]
+    limits = torch.stack(radii).amax(0) * (unit * _ROUND_UP) + UNDERFLOW
+    rows, columns, lower = tile.below(limits.to(torch.float32))
+    upper = frame.upper(lower, tile.norms[0][rows] + tile.norms[1][columns])
+    for hit, kind in zip(found, kinds, strict=True):
+        radius = kind.squared_radii[rows]
+        inside = upper < radius * unit
+        unsure = (~inside & (lower <= radius * unit + UNDERFLOW)).nonzero().squeeze(1)
+        exact = paired_squared(x, y, rows[unsure], columns[unsure])
         inside[unsure] = exact <= radius[unsure] if kind.closed else exact < radius[unsure]
-        of, at = rows[inside] + tile.row, columns[inside] + tile.column
-        hit.per_ball.add_(torch.bincount(of, minlength=len(x)))
-        hit.per_point.add_(torch.bincount(at, minlength=len(y)))
+        hit.per_ball.add_(torch.bincount(rows[inside], minlength=len(x)))
+        hit.per_point.add_(torch.bincount(columns[inside], minlength=len(y)))

@@ -1,8 +1,9 @@
 """DCGAN. Radford et al. 2016, arXiv:1511.06434, Section 3 and Figure 1, at any power-of-two size.
 
-Two published layouts at 64x64: the paper's (``kernel=5, width=128``: 18,855,040 and 17,232,768 parameters) and that
-of most PyTorch ports (``kernel=4, width=64``: 3,576,704 and 2,765,568). WGAN-GP's baseline is ``kernel=5, width=64,
-bias=True``, ``latent=128``. Convolutions and linear layers have no bias otherwise.
+Two published layouts at 64x64: the paper's (``kernel=5, width=128``: 18,855,040 and 17,232,768 parameters; the
+authors' code normalises the generator's first layer by units: 18,885,760) and that of most PyTorch ports (``kernel=4,
+width=64``: 3,576,704 and 2,765,568). WGAN-GP's baseline is ``kernel=5, width=64, bias=True``, ``latent=128``.
+Convolutions and linear layers have no bias otherwise.
 """
 
 from __future__ import annotations

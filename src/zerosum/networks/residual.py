@@ -21,7 +21,7 @@ from zerosum.networks.layers.attention import SelfAttention, attend_at
 from zerosum.networks.layers.dropout import Dropout
 from zerosum.networks.layers.recompute import Caller
 
-HIDDEN_GAIN = math.sqrt(2)  # of the 3x3 convolutions inside a block, which are followed by a ReLU; 1 elsewhere
+HIDDEN_GAIN = math.sqrt(2)  # of the 3x3 convolutions inside a block, in SNGAN's and WGAN-GP's code; 1 elsewhere
 Pool = Callable[[Tensor], Tensor]
 
 

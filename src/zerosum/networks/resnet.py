@@ -94,7 +94,7 @@ class Critic(BaseCritic):
         size: Pixels a side, one of the plans'.
         plans: Published layouts by size: ``SNGAN``, ``WGAN_GP``, ``SAGAN`` or ``BIGGAN``.
         pool: Function from (B, C, H, W) to (B, features); ``None`` for the plan's.
-        head_bias: Whether the linear layer has a bias. (Not in SNGAN's own code, but in most ports.)
+        head_bias: Whether the linear layer has a bias. (In SNGAN's own code not at 32 pixels; in most ports always.)
         dropout: Probabilities that a unit is dropped, after each block, such as CT-GAN's (0.2, 0.5, 0.5); ``()`` for
             none.
         attention: Pixels a side at which to attend, after the first layer or block that gets there.

@@ -9,7 +9,7 @@ from tables import machine, train_all
 
 SEEDS = range(3)
 COMMAND = ["dcgan", "--data", "fashion-mini", "--width", "32", "--kernel", "4", "--batch-size", "64", "--steps", "2000"]
-HEAD = """# bf16 against float32: the same scores
+HEAD = """# bf16 against float32
 
 `fd_fashion` of DCGAN after 2,000 steps, the same commands but for `--precision`.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,7 @@ from zerosum.networks.critic import BaseCritic, Judgement, feature_count
 from zerosum.networks.layers.recompute import recomputed
 from zerosum.networks.minibatch_critic import MinibatchCritic
 from zerosum.networks.packing import Packed
+from zerosum.objectives import relativistic
 from zerosum.penalties import wgan_gp
 from zerosum.renewal import Renewal
 
@@ -165,6 +167,37 @@ def test_forward_is_the_logits_of_the_judgement(case: Case) -> None:
     assert (judged.classes is None) == (case.classes is None)
     if judged.classes is not None:
         assert judged.classes.shape == (SAMPLES, case.classes)
+
+
+@every_critic
+def test_logits_are_not_rounded_under_autocast(case: Case) -> None:
+    critic, b = made(case)
+    read: list[Tensor] = []
+    if not isinstance(critic, Autoencoder):  # whose energies are means of squares
+        case.reader(critic).register_forward_pre_hook(lambda module, inputs: read.append(inputs[0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        judged = ask(critic, b)
+    assert judged.logits.dtype == torch.float32
+    assert judged.classes is None or judged.classes.dtype == torch.float32
+    (features,) = read or [torch.zeros(())]
+    if features.dim() and case.classes is None and not isinstance(critic, projection.Critic):
+        last = case.reader(critic).eval()
+        torch.testing.assert_close(judged.logits, last(features).squeeze(1), rtol=1e-6, atol=1e-6)
+        assert not torch.equal(judged.logits, judged.logits.bfloat16().float())
+
+
+def test_a_relativistic_loss_in_bf16_is_that_of_exact_logits_of_its_features() -> None:
+    torch.manual_seed(0)
+    critic = mlp.Critic(POINTS, (8,))
+    with torch.no_grad():
+        critic.last.bias += 40.0  # which a relativistic loss does not see; in bf16 logits near 40 are 0.25 apart
+    x, fake = torch.randn(2, 64, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        real, made_up = critic.judge(x), critic.judge(fake)
+        found = relativistic.d(real.logits, made_up.logits)
+    (w,), c = critic.last.weight.detach().double().numpy(), 40.0
+    one, other = (judged.features.detach().double().numpy() @ w + c for judged in (real, made_up))
+    assert found.item() == pytest.approx(np.log1p(np.exp(other - one)).mean(), rel=1e-5)
 
 
 @every_critic

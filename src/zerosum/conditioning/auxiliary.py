@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from zerosum.networks.common import Wrap, check_positive, keep
 from zerosum.networks.critic import BaseCritic, Judgement, feature_count
+from zerosum.precision import in_float32
 
 
 class Critic(BaseCritic):
@@ -39,5 +40,5 @@ class Critic(BaseCritic):
     def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         """x (B, ...) -> source logits (B,), features, class logits (B, K)."""
         features = self.features(x)
-        logits = self.net.last(features).squeeze(1)
-        return Judgement(logits=logits, features=features, classes=self.classify(features))
+        logits = in_float32(self.net.last, features).squeeze(1)
+        return Judgement(logits=logits, features=features, classes=in_float32(self.classify, features))

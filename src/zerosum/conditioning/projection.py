@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zerosum.conditioning.embedding import ClassEmbedding
 from zerosum.networks.common import Init, Wrap, keep, normal
 from zerosum.networks.critic import BaseCritic, Judgement, feature_count
+from zerosum.precision import in_float32
 
 
 class Critic(BaseCritic):
@@ -38,5 +39,7 @@ class Critic(BaseCritic):
         if y is None:
             raise TypeError("a critic with projection is told the label: call it with (x, y)")
         phi = self.features(x)
-        logits = self.net.last(phi).squeeze(1) + (self.embedding(y) * phi).sum(1)
+        # Under autocast too: objectives take differences of logits, which must not be rounded before.
+        along = in_float32(lambda wide: (self.embedding(y) * wide).sum(1), phi)
+        logits = in_float32(self.net.last, phi).squeeze(1) + along
         return Judgement(logits=logits, features=phi)

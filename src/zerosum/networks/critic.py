@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from zerosum.precision import in_float32
+
 
 class Judgement(NamedTuple):
     """What a critic says of a batch; always built by keyword.
 
     Attributes:
         logits: Logits of P(real), of any sign; or energies, at least 0 and small for real samples. (B,), or (B / m,)
-            for packs of m samples.
+            for packs of m samples; float32 at least, whatever the features are.
         features: What the logit is a linear function of, (B, F); the codes of an autoencoder.
         classes: Logits of the classes, (B, K); ``None`` where the critic does not classify.
     """
@@ -43,7 +45,8 @@ class BaseCritic(nn.Module):
             y: Their labels, for critics that are told them: int64 (B,), or float (B, K) with the weights of classes.
         """
         features = self.features(x)
-        return Judgement(logits=self.last(features).squeeze(1), features=features)
+        # Under autocast too: objectives take differences of logits, which must not be rounded before.
+        return Judgement(logits=in_float32(self.last, features).squeeze(1), features=features)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The logits, or energies, of samples; arguments as for :meth:`judge`."""

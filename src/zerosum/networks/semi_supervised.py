@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from zerosum.networks.common import SLOPE, check_positive, he_normal
 from zerosum.networks.critic import BaseCritic, Judgement
 from zerosum.objectives.semi_supervised import real_logit
+from zerosum.precision import in_float32
 
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the mean square through a leaky ReLU
 
@@ -79,7 +80,7 @@ class Classifier(BaseCritic):
     def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         """(B, channels, size, size) -> logits of D(x) = Z / (Z + 1) (B,), features, class logits (B, K)."""
         features = self.features(x)
-        classes: Tensor = self.last(features)
+        classes = in_float32(self.last, features)
         return Judgement(logits=real_logit(classes), features=features, classes=classes)
 
 

@@ -31,6 +31,8 @@ HALVES = {
 }
 CLOTHES = {**HALVES, "features": "fashion classifier, 64 averaged activations", "resize": "none"}
 
+DRAWN = {"drawn": "by seed, from images in the order of their hashes"}
+
 
 def constants(measure: str) -> dict[str, Plain]:
     return dict(measures()[measure].constants)
@@ -39,26 +41,26 @@ def constants(measure: str) -> dict[str, Plain]:
 def test_constants_are_those_of_scores_that_were_written() -> None:
     # Whoever changes one makes old scores incomparable: this table must be changed with it, knowingly.
     assert {name: constants(name) for name in measures()} == {
-        "cas": {"epochs": 8},
+        "cas": {"epochs": 8, **DRAWN},
         "classes": {**CLOTHES, "of": 10, "threshold": 0.03},
         "copying": {"quantile": 0.05},
         "dc": {"k": 5},
         "fd_fashion": CLOTHES,
         "fd_random": HALVES,
         "fid": {},
-        "fid-infinity": {"points": 15},
+        "fid-infinity": {"points": 15, **DRAWN},
         "intra-fid": {},
-        "is": {"splits": 10},
-        "kid": {"subsets": 100},
+        "is": {"splits": 10, **DRAWN},
+        "kid": {"subsets": 100, **DRAWN},
         "labels": {},
         "modes": {},
-        "ms-ssim": {"pairs": 100},
-        "polygons": {"delta": 0.75},
+        "ms-ssim": {"pairs": 100, **DRAWN},
+        "polygons": {"delta": 0.75, **DRAWN},
         "ppl": {"epsilon": 1e-4, "sampling": "full"},
         "pr": {"k": 3},
-        "prd": {"clusters": 20, "runs": 10, "angles": 1001},
-        "swd": {"patches": 128, "directions": 512},
-        "tests": {},
+        "prd": {"clusters": 20, "runs": 10, "angles": 1001, **DRAWN},
+        "swd": {"patches": 128, "directions": 512, **DRAWN},
+        "tests": DRAWN,
     }
 
 
@@ -70,15 +72,15 @@ def noise(channels: int, size: int) -> torch.Tensor:
 @pytest.mark.filterwarnings("ignore:Fréchet distance from")
 def test_what_runs_by_default_is_what_protocols_state() -> None:
     images, few, many = noise(1, 16), normal(12, 2), normal(40, 2, seed=1)
-    assert constants("cas") == {"epochs": Procedure(classes=2, seed=0).epochs}
+    assert constants("cas") == {"epochs": Procedure(classes=2, seed=0).epochs, **DRAWN}
     assert constants("copying") == {"quantile": memorisation(many, many, few).quantile}
     assert len(frechet_infinity(few, FeatureStatistics.of(many)).sizes) == constants("fid-infinity")["points"]
     assert len(PredictionStatistics.of(many, first=0, total=40).n) == constants("is")["splits"]
     assert diversity(images, seed=0).pairs == constants("ms-ssim")["pairs"]
     assert len(prd(many, many).curve.recall) == constants("prd")["angles"]
-    assert constants("polygons") == {"delta": measure_polygons(noise(1, 28)[:1], seed=0).delta}
+    assert constants("polygons") == {"delta": measure_polygons(noise(1, 28)[:1], seed=0).delta, **DRAWN}
     swd = sliced_wasserstein([images], [images], seed=0)
-    assert constants("swd") == {"patches": swd.patches, "directions": swd.directions}
+    assert constants("swd") == {"patches": swd.patches, "directions": swd.directions, **DRAWN}
 
 
 def test_repeats_are_as_many_as_protocols_state(monkeypatch: pytest.MonkeyPatch) -> None:

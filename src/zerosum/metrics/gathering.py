@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.images import ImageSet
+from zerosum.metrics.shared.ordering import content_keys
 from zerosum.metrics.shared.ranks import gather_rows
 from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream, merge_ranks, reduce_ranks
 from zerosum.metrics.sides import BATCH, Observed, Side
@@ -31,6 +32,7 @@ class Gathered:
         logits: Logits (N, K).
         pixels: Images uint8 (N, C, H, W).
         labels: Classes (N,), int64.
+        keys: Hashes of the images, (N,) int64.
         digest: Hash of the images in their order, 32 bytes.
     """
 
@@ -41,6 +43,7 @@ class Gathered:
     logits: Tensor | None = None
     pixels: Tensor | None = None
     labels: Tensor | None = None
+    keys: Tensor | None = None
     digest: bytes = bytes(DIGEST)
 
     def merge(self, other: Gathered) -> Gathered:
@@ -66,6 +69,7 @@ class Gathered:
             logits=_join(self.logits, other.logits),
             pixels=_join(self.pixels, other.pixels),
             labels=_join(self.labels, other.labels),
+            keys=_join(self.keys, other.keys),
             digest=hashlib.sha256(self.digest + other.digest).digest(),
         )
 
@@ -92,6 +96,7 @@ class Gathered:
             logits=gather_rows(self.logits, torch.float32),
             pixels=gather_rows(self.pixels, torch.uint8),
             labels=gather_rows(self.labels, torch.int64),
+            keys=gather_rows(self.keys, torch.int64),
             digest=hashlib.sha256(bytes(digests.flatten().tolist())).digest(),
         )
 
@@ -134,7 +139,7 @@ class Gathered:
         moments = self.moments or FeatureStatistics.empty(0)
         kept = (("vectors", self.vectors), ("logits", self.logits))
         reads = frozenset(what for what, tensor in kept if tensor is not None)
-        return Side(images, extractor, reads, seen=Observed(moments, self.vectors, self.logits))
+        return Side(images, extractor, reads, seen=Observed(moments, self.vectors, self.logits, self.keys))
 
 
 class Gatherer:
@@ -163,6 +168,7 @@ class Gatherer:
         self._logits: list[Tensor] = []
         self._pixels: list[Tensor] = []
         self._labels: list[Tensor] = []
+        self._keys: list[Tensor] = []
 
     @property
     def count(self) -> int:
@@ -199,6 +205,8 @@ class Gatherer:
             self._labels.append(labels)
         if self._keeps_pixels:
             self._pixels.append(images.cpu())
+        if self._keeps_pixels or self._reads:  # a measure of more than moments may draw from the images
+            self._keys.append(content_keys(images))
         if extractor is not None:
             self._waiting.append(images)
             self._look(extractor, whole=True)
@@ -247,6 +255,7 @@ class Gatherer:
             logits=_stack(self._logits),
             pixels=_stack(self._pixels),
             labels=_stack(self._labels),
+            keys=_stack(self._keys),
             digest=self._digest,
         )
         return self._before.merge(mine)

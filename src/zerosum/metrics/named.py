@@ -107,7 +107,7 @@ class KID(_ChosenFeatures, _OneScore):
 class InceptionScore(_ChosenFeatures, _OneScore):
     """Inception Score of generated images; Salimans et al. 2016 (arXiv:1606.03498).
 
-    Real images are accepted and left aside. The splits follow the order of the images.
+    Real images are accepted and left aside. The splits are drawn by seed.
     """
 
     named = "is"

@@ -14,6 +14,8 @@ from zerosum.metrics import sampling
 from zerosum.metrics.features.base import Extractor, Features
 from zerosum.metrics.features.cache import cached_features
 from zerosum.metrics.images import ImageSet, PointSet, SampleSet
+from zerosum.metrics.shared.class_names import check_pairs, renumber
+from zerosum.metrics.shared.ordering import content_keys, content_order
 from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream
 
 BATCH = sampling.BATCH
@@ -27,11 +29,13 @@ class Observed(NamedTuple):
         moments: Count, mean and scatter of the feature vectors.
         vectors: Feature vectors (N, D), float32, or ``None``.
         logits: Logits (N, K), float32, or ``None``.
+        keys: Hashes of the images, (N,) int64; ``None`` where they were not looked at.
     """
 
     moments: FeatureStatistics
     vectors: Tensor | None
     logits: Tensor | None
+    keys: Tensor | None = None
 
 
 @torch.no_grad()
@@ -59,7 +63,8 @@ def see(
         ValueError: The extractor does not take these images, features are not finite, or logits are asked of an
             extractor that is not a classifier.
     """
-    batches = _report_batches(images, batch, progress)
+    hashes = _Hashes() if reads else None
+    batches = _report_batches(images, batch, progress, hashes)
     keep = images.kind != "generated" if cached is None else cached
     found = _read_cached(images, extractor, batches) if keep else map(extractor, batches)
     moments: StatisticsStream | None = None
@@ -76,13 +81,34 @@ def see(
             logits.append(part.logits)
     assert moments is not None  # a set holds at least two images
     return Observed(
-        moments.statistics(), torch.cat(vectors) if vectors else None, torch.cat(logits) if logits else None
+        moments.statistics(),
+        torch.cat(vectors) if vectors else None,
+        torch.cat(logits) if logits else None,
+        None if hashes is None else hashes.of(images.count),
     )
 
 
-def _report_batches(images: ImageSet, batch: int, progress: sampling.Progress | None) -> Iterator[Tensor]:
+class _Hashes:
+    """Hashes of images that pass by."""
+
+    def __init__(self) -> None:
+        self._found: list[Tensor] = []
+
+    def add(self, pixels: Tensor) -> None:
+        self._found.append(content_keys(pixels))
+
+    def of(self, count: int) -> Tensor | None:
+        """Hashes (count,), if all images came by: those whose features are in the cache do not."""
+        return torch.cat(self._found) if sum(map(len, self._found)) == count else None
+
+
+def _report_batches(
+    images: ImageSet, batch: int, progress: sampling.Progress | None, hashes: _Hashes | None
+) -> Iterator[Tensor]:
     done = 0
     for pixels in images.batches(batch):
+        if hashes is not None:
+            hashes.add(pixels)
         yield pixels
         done += len(pixels)
         if progress is not None:
@@ -165,6 +191,62 @@ class Side:
         """Logits (N, K)."""
         assert self.observed.logits is not None, "a measure reads logits that it did not name"
         return self.observed.logits
+
+    @cached_property
+    def order(self) -> Tensor:
+        """Indices (N,) that bring the images into the order of their hashes, in which a seed draws from them."""
+        seen = self.seen if self.extractor is None or not self.reads else self.observed
+        keys = None if seen is None else seen.keys
+        if keys is None:
+            keys = torch.cat([content_keys(pixels) for pixels in self.images.batches(self.batch)])
+        return content_order(keys, self.images.labels)
+
+    def ordered_vectors(self, device: torch.device | str = "cpu") -> Tensor:
+        """Features (N, D) in :attr:`order`, on a device."""
+        return self._ordered(self.vectors, device)
+
+    def ordered_logits(self, device: torch.device | str = "cpu") -> Tensor:
+        """Logits (N, K) in :attr:`order`, on a device."""
+        return self._ordered(self.logits, device)
+
+    def ordered_pixels(self) -> Tensor:
+        """All images at once, uint8 (N, C, H, W) on the CPU, in :attr:`order`."""
+        pixels = self.images.pixels()
+        if "order" not in self.__dict__:  # or a generator would make them once more
+            self.__dict__["order"] = content_order(content_keys(pixels), self.images.labels)
+        return pixels[self.order]
+
+    @property
+    def ordered_labels(self) -> Tensor:
+        """Classes (N,) in :attr:`order`, on the CPU.
+
+        Raises:
+            ValueError: The images have none.
+        """
+        return self.labels.cpu()[self.order]
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; their numbers where they have no names.
+
+        Raises:
+            ValueError: The images have no labels.
+        """
+        return self.images.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
+
+    def labels_among(self, other: Side) -> Tensor:
+        """Classes (N,) in :attr:`order`, on the CPU, as numbers of the classes of another side, paired by name.
+
+        Raises:
+            UsageError: They cannot be paired; the message lists both.
+        """
+        places = check_pairs(self.class_names, self.images.name, other.class_names, other.images.name)
+        return renumber(self.ordered_labels, places)
+
+    def _ordered(self, rows: Tensor, device: torch.device | str) -> Tensor:
+        place = torch.device(device)
+        place = torch.device("cpu") if place.type == "mps" else place  # MPS has no float64
+        return rows[self.order.to(rows.device)].to(place)
 
     @property
     def labels(self) -> Tensor:

@@ -95,6 +95,7 @@ class Shipped:
 
     name = "shipped"
     dimensions = FEATURES
+    classes = CLASSES  # of the logits
     resize = "none at 32x32; 28x28 padded with black to 32x32"
 
     def __init__(self, device: str = "cpu") -> None:

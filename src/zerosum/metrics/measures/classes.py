@@ -9,6 +9,7 @@ from zerosum.metrics.measure import LOGITS, Context, Measure, NotApplicable, Num
 from zerosum.metrics.measures import fd_fashion
 from zerosum.metrics.measures.halves import half, reference
 from zerosum.metrics.score import Plain
+from zerosum.metrics.shared.class_names import pair_names, renumber
 from zerosum.metrics.sides import Side
 
 PRESENT = 0.03  # a class counts as generated from this share on: 30% of its fair share among ten
@@ -22,14 +23,16 @@ def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
         raise NotApplicable(
             f"'classes' needs labels of {len(CLASSES)} classes, and {real.images.name} has {len(names)}"
         )
-    agreement = float((known.verdicts == known.labels).double().mean())
+    # By name; classes of other names count as those of the same number if the classifier agrees with their labels.
+    places = pair_names(names, CLASSES) or tuple(range(len(CLASSES)))
+    agreement = float((known.verdicts == renumber(known.labels, places)).double().mean())
     if agreement < TRUSTED:
         raise NotApplicable(
             f"'classes' needs images that the shipped classifier of clothes knows: it agrees with {agreement:.0%} of "
             f"the labels of {real.images.name}"
         )
     counts = torch.bincount(fake.logits.argmax(1), minlength=len(CLASSES)).tolist()
-    shares = {name: int(n) / count for name, n in zip(names, counts, strict=True)}
+    shares = {name: int(counts[place]) / count for name, place in zip(names, places, strict=True)}
     constants: dict[str, Plain] = {
         "reference_count": count,
         "judge": f"fashion classifier, agrees with {agreement:.0%} of the reference's labels",

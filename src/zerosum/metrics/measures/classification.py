@@ -10,6 +10,7 @@ from zerosum.core.random import generator, reseed
 from zerosum.metrics.measure import Context, Measure, Number
 from zerosum.metrics.sampling import Progress
 from zerosum.metrics.score import Plain
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
 
 LARGEST = 32  # side above which images are scaled down
@@ -234,13 +235,11 @@ def _fit(images: Tensor, labels: Tensor, procedure: Procedure, progress: Progres
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    test = context.require_held_out("cas").images
-    found = classification_accuracy_score(
-        (fake.images.pixels(), fake.labels),
-        (real.images.pixels(), real.labels),
-        (test.pixels(), test.labels),
-        Procedure(classes=len(real.images.classes), seed=context.seed, device=context.device),
-    )
+    held_out = context.require_held_out("cas")
+    test = held_out.images
+    procedure = Procedure(classes=len(real.class_names), seed=context.seed, device=context.device)
+    sets = [(side.ordered_pixels(), side.labels_among(real)) for side in (fake, real, held_out)]
+    found = classification_accuracy_score(sets[0], sets[1], sets[2], procedure)
     constants: dict[str, Plain] = {
         "size": found.generated.size,
         "test": test.name,
@@ -254,7 +253,7 @@ MEASURE = Measure(
     summary="accuracy on held-out images after learning from generated ones (Ravuri 2019)",
     run=_measure,
     directions={"cas": "higher"},
-    constants={"epochs": EPOCHS},
+    constants={"epochs": EPOCHS, **DRAWN},
     published_on=None,
     needs=frozenset({"labels", "held-out"}),
 )

@@ -92,7 +92,8 @@ def manifold_report(
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = density_coverage(real.vectors, fake.vectors, memory_mib=context.memory_mib)
+    sets = (side.ordered_vectors(context.device) for side in (real, fake))
+    found = density_coverage(*sets, memory_mib=context.memory_mib)
     return [
         Number("density", found.density),
         share("coverage", found.coverage, real.images.count, context.seed),

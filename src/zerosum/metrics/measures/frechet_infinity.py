@@ -8,6 +8,7 @@ from torch import Tensor
 from zerosum.core.random import generator
 from zerosum.metrics.measure import VECTORS, Context, Measure, Number
 from zerosum.metrics.measures.frechet import frechet_distance
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.shared.statistics import FeatureStatistics
 from zerosum.metrics.sides import Side
 
@@ -100,7 +101,7 @@ def _fit_line(sizes: list[int], distances: list[float]) -> tuple[float, float, f
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = frechet_infinity(fake.vectors, real.moments, seed=context.seed)
+    found = frechet_infinity(fake.ordered_vectors(context.device), real.moments, seed=context.seed)
     details = {"standard_error": found.standard_error, "slope": found.slope}
     return [Number("fid_infinity", found.value, details, {"smallest": min(found.sizes)})]
 
@@ -110,6 +111,6 @@ MEASURE = Measure(
     summary="Fréchet distance less its finite-sample bias (Chong 2020)",
     run=_measure,
     directions={"fid_infinity": "lower"},
-    constants={"points": POINTS},
+    constants={"points": POINTS, **DRAWN},
     reads=VECTORS,
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zerosum.metrics.measure import LOGITS, Context, Measure, Number
+from zerosum.metrics.shared.ordering import DRAWN, draw_rows
 from zerosum.metrics.shared.statistics import reduce_ranks
 from zerosum.metrics.sides import Side
 
@@ -118,7 +119,7 @@ def inception_score(logits: Tensor, *, splits: int = SPLITS) -> SplitScore:
 
     The splits are contiguous, in the order given, as in the source (openai/improved-gan), so images sorted by class
     have another score than the same images shuffled. torch-fidelity and torchmetrics shuffle first; torchmetrics also
-    takes the standard deviation with ``ddof=1``. Shuffle the logits with a seed of your own where they are sorted.
+    takes the standard deviation with ``ddof=1``. The measure ``is`` draws the splits by seed.
 
     Args:
         logits: Logits before the softmax, (N, K); of the Inception network for the score to bear its name.
@@ -131,7 +132,8 @@ def inception_score(logits: Tensor, *, splits: int = SPLITS) -> SplitScore:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = inception_score(fake.logits)
+    logits = fake.ordered_logits()
+    found = inception_score(logits[draw_rows(len(logits), len(logits), context.seed, "inception score")])
     return [Number("is", found.mean, {"deviation": found.std})]
 
 
@@ -140,7 +142,7 @@ MEASURE = Measure(
     summary="Inception Score (Salimans 2016)",
     run=_measure,
     directions={"is": "higher"},
-    constants={"splits": SPLITS},
+    constants={"splits": SPLITS, **DRAWN},
     reads=LOGITS,
     one_sided=True,
 )

@@ -1,5 +1,6 @@
 """Fréchet distance within each class, for generators that are given the class."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,12 @@ class IntraClassDistance(NamedTuple):
 
 
 def intra_class_distance(
-    real: Tensor, real_labels: Tensor, generated: Tensor, generated_labels: Tensor
+    real: Tensor,
+    real_labels: Tensor,
+    generated: Tensor,
+    generated_labels: Tensor,
+    *,
+    names: Sequence[str] | None = None,
 ) -> IntraClassDistance:
     """Mean over classes of the Fréchet distance between real and generated features of the class.
 
@@ -30,7 +36,8 @@ def intra_class_distance(
         real: Features of real images, (N, D).
         real_labels: Classes of the real images, integers (N,).
         generated: Features of generated images, (M, D).
-        generated_labels: Classes that were asked for, integers (M,).
+        generated_labels: Classes that were asked for, integers (M,), with the same numbers.
+        names: Names of the classes, for messages. ``None``: their numbers.
 
     Raises:
         ValueError: The labels do not fit the features, or a class has fewer than two samples on a side.
@@ -44,7 +51,8 @@ def intra_class_distance(
         raise ValueError("there are no samples of any class")
     for side, found in sides.items():
         if short := [c for c in classes if len(found.get(c, ())) < 2]:
-            raise ValueError(f"classes with fewer than 2 {side} samples: {short}; each class needs 2 on both sides")
+            told = short if names is None else [names[c] for c in short]
+            raise ValueError(f"classes with fewer than 2 {side} samples: {told}; each class needs 2 on both sides")
     by_class = {c: frechet_distance(*(FeatureStatistics.of(found[c]) for found in sides.values())) for c in classes}
     return IntraClassDistance(sum(by_class.values()) / len(classes), by_class)
 
@@ -59,9 +67,11 @@ def _split_by_class(features: Tensor, labels: Tensor) -> dict[int, Tensor]:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = intra_class_distance(real.vectors, real.labels, fake.vectors, fake.labels)
-    names = real.images.classes
-    details = {names[label] if names else str(label): value for label, value in found.by_class.items()}
+    names = real.class_names
+    x, y = (side.ordered_vectors(context.device) for side in (real, fake))
+    labels = (side.labels_among(real).to(x.device) for side in (real, fake))
+    found = intra_class_distance(x, next(labels), y, next(labels), names=names)
+    details = {names[label]: value for label, value in found.by_class.items()}
     return [Number("intra_fid", found.mean, details, {"classes": len(details)})]
 
 

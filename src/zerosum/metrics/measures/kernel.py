@@ -10,6 +10,7 @@ from torch import Tensor
 from zerosum.core.random import generator
 from zerosum.metrics.measure import VECTORS, Context, Measure, Number
 from zerosum.metrics.shared.kernels import polynomial_kernel, unbiased_mmd2
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
 
 SUBSETS = 100
@@ -72,7 +73,8 @@ def _require_alike(x: Tensor, y: Tensor) -> None:
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     size = min(SUBSET_SIZE, fake.images.count, real.images.count)
-    found = kernel_distance(fake.vectors, real.vectors, subset_size=size, seed=context.seed)
+    vectors = (side.ordered_vectors(context.device) for side in (fake, real))
+    found = kernel_distance(*vectors, subset_size=size, seed=context.seed)
     return [Number("kid", found.mean, {"deviation": found.std}, {"subset_size": size})]
 
 
@@ -81,6 +83,6 @@ MEASURE = Measure(
     summary=f"kernel distance, {SUBSETS} subsets of {SUBSET_SIZE:,} (Binkowski 2018)",
     run=_measure,
     directions={"kid": "lower"},
-    constants={"subsets": SUBSETS},
+    constants={"subsets": SUBSETS, **DRAWN},
     reads=VECTORS,
 )

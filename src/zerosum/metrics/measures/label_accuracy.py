@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.measure import LOGITS, Context, Measure, Number, share
+from zerosum.metrics.shared.class_names import are_numbers, check_pairs, renumber
 from zerosum.metrics.sides import Side
 
 
@@ -42,21 +44,33 @@ def label_accuracy(logits: Tensor, labels: Tensor) -> LabelAgreement:
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         low, high = int(labels.min()), int(labels.max())
         raise ValueError(f"labels {low} to {high}: the classifier knows {classes} classes")
-    right = (logits.argmax(1) == labels).double()
+    labels = labels.cpu()
+    right = (logits.argmax(1).cpu() == labels).double()
     asked = torch.bincount(labels, minlength=classes)
-    by_class = torch.zeros(classes, dtype=torch.float64).index_add_(0, labels.cpu(), right.cpu()) / asked.cpu()
+    by_class = torch.zeros(classes, dtype=torch.float64).index_add_(0, labels, right) / asked
     return LabelAgreement(float(right.mean()), by_class)
 
 
-def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    names, known = fake.images.classes, fake.logits.shape[1]
+def _places(real: Side, judge: Extractor, known: int) -> tuple[int, ...]:
+    """The classifier's number of each class of the real images: by name, if it has names and they have any."""
+    names, theirs = real.class_names, tuple(getattr(judge, "classes", ()))
     if len(names) != known:
         raise ValueError(
-            f"'labels' needs a classifier of the {len(names)} classes of {fake.images.name}; {fake.looks.name!r} "
-            f"knows {known}"
+            f"'labels' needs a classifier of the {len(names)} classes of {real.images.name}; {judge.name!r} knows "
+            f"{known}"
         )
-    found, judge = label_accuracy(fake.logits, fake.labels), label_accuracy(real.logits, real.labels)
-    details = {name: value for name, value in zip(names, found.by_class.tolist(), strict=True) if value == value}
+    if not theirs or are_numbers(names):
+        return tuple(range(known))
+    return check_pairs(names, real.images.name, theirs, f"the classifier {judge.name!r}")
+
+
+def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
+    places = _places(real, fake.looks, fake.logits.shape[1])
+    found, judge = (
+        label_accuracy(side.ordered_logits(), renumber(side.labels_among(real), places)) for side in (fake, real)
+    )
+    by_class = found.by_class[list(places)].tolist()
+    details = {name: value for name, value in zip(real.class_names, by_class, strict=True) if value == value}
     number = share("label_accuracy", found.overall, fake.images.count, context.seed)
     return [number._replace(details={**number.details, "real": judge.overall, **details})]
 

@@ -149,7 +149,8 @@ def _share_below(distances: Tensor, reference: Tensor, quantile: float) -> float
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     held_out = context.require_held_out("copying")
-    found = memorisation(real.vectors, held_out.vectors, fake.vectors, memory_mib=context.memory_mib)
+    sets = (side.ordered_vectors(context.device) for side in (real, held_out, fake))
+    found = memorisation(*sets, memory_mib=context.memory_mib)
     details = {
         "p": found.p_value,
         "near_train": found.near_train,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zerosum.data.stacked import CLASSES
 from zerosum.metrics.features.stacked_classifier import digit_classifier_hash
 from zerosum.metrics.images import PointSet
 from zerosum.metrics.measure import Context, Measure, Number, as_many
 from zerosum.metrics.sampling import pieces
 from zerosum.metrics.score import Plain
 from zerosum.metrics.shared import stacked
+from zerosum.metrics.shared.class_names import are_numbers, check_pairs, renumber
 from zerosum.metrics.sides import Side
 
 POINTS = 2_500  # samples where nobody says how many, as in VEEGAN (arXiv:1705.07761)
@@ -110,7 +112,13 @@ def _measure_stacks(real: Side, fake: Side, context: Context) -> list[Number]:
             f"modes are counted on stacked-digits, 3x32x32, and {fake.images.name} has {fake.images.shape}"
         )
     constants: dict[str, Plain] = {"of": stacked.MODES, "judge_hash": digit_classifier_hash()[:12]}
-    found = stacked.measure_stacked(fake.images.batches(fake.batch), reference=real.labels, device=context.device)
+    names = real.class_names
+    # Class k is mode k, if the classes have numbers for names.
+    modes = (
+        tuple(range(len(names))) if are_numbers(names) else check_pairs(names, real.images.name, CLASSES, "the modes")
+    )
+    reference = renumber(real.labels, modes)
+    found = stacked.measure_stacked(fake.images.batches(fake.batch), reference=reference, device=context.device)
     return [Number("modes", found.covered, {"reverse_kl": found.divergence}, constants)]
 
 

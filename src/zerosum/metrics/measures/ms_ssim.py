@@ -1,5 +1,6 @@
 """MS-SSIM between random pairs of a generator's images: near 1 where the generator repeats itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch.nn import functional
 from zerosum.core.random import generator
 from zerosum.metrics.measure import Context, Measure, Number
 from zerosum.metrics.score import Plain
+from zerosum.metrics.shared.class_names import plain_name
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, from fine to coarse; Wang et al. 2003
@@ -108,7 +111,13 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def diversity(
-    images: Tensor, *, seed: int, labels: Tensor | None = None, pairs: int = PAIRS, batch: int = 50
+    images: Tensor,
+    *,
+    seed: int,
+    labels: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    pairs: int = PAIRS,
+    batch: int = 50,
 ) -> Diversity:
     """Mean MS-SSIM between random pairs of generated images, within each class where labels are given.
 
@@ -120,6 +129,7 @@ def diversity(
         images: Generated images, uint8 (N, C, H, W).
         seed: Seed of the pairs.
         labels: Classes of the images, whole numbers (N,), or ``None``.
+        names: Names of the classes: the pairs of a class then depend on its name and not on its number.
         pairs: Number of pairs, in each class where there are labels.
         batch: Number of pairs compared at a time.
 
@@ -140,7 +150,9 @@ def diversity(
     found, every = [], []
     for label in torch.unique(labels).tolist():
         members = (labels == label).nonzero().flatten().cpu()
-        drawn = _draw_pairs(members, pairs, (seed, "ms-ssim", label), f" of class {label}")
+        name = label if names is None else names[label]
+        path = seed, "ms-ssim", name if isinstance(name, int) else plain_name(name)
+        drawn = _draw_pairs(members, pairs, path, f" of class {name}")
         values = _compare_pairs(images, drawn, batch)
         found.append((int(label), float(values.mean())))
         every.append(values)
@@ -167,13 +179,19 @@ def _compare_pairs(images: Tensor, pairs: Tensor, batch: int) -> Tensor:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    yardstick = diversity(real.images.pixels(), seed=context.seed, labels=real.images.labels).mean
-    found = diversity(fake.images.pixels(), seed=context.seed, labels=fake.images.labels)
-    constants: dict[str, Plain] = {
-        "scales": found.scales,
-        "within_classes": fake.images.labels is not None,
-    }
-    return [Number("ms_ssim", found.mean, {"real": yardstick}, constants)]
+    # Pairs within classes only if both sides have them: pairs of two classes are less alike, on either side.
+    within = all(side.images.labels is not None for side in (real, fake))
+    yardstick, found = (
+        diversity(
+            side.ordered_pixels(),
+            seed=context.seed,
+            labels=side.ordered_labels if within else None,
+            names=side.class_names if within else None,
+        )
+        for side in (real, fake)
+    )
+    constants: dict[str, Plain] = {"scales": found.scales, "within_classes": within}
+    return [Number("ms_ssim", found.mean, {"real": yardstick.mean}, constants)]
 
 
 MEASURE = Measure(
@@ -181,6 +199,6 @@ MEASURE = Measure(
     summary="similarity of pairs of generated images (Odena 2017)",
     run=_measure,
     directions={"ms_ssim": "neither"},
-    constants={"pairs": PAIRS},
+    constants={"pairs": PAIRS, **DRAWN},
     published_on=None,
 )

@@ -17,6 +17,7 @@ from zerosum.data.polygons import draw_angles, inscribe
 from zerosum.metrics.measure import Context, Measure, Number
 from zerosum.metrics.sampling import Progress, pieces
 from zerosum.metrics.score import Plain
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.shared.polygon_geometry import are_allowed, coverage, coverage_slopes
 from zerosum.metrics.sides import Side
 
@@ -333,16 +334,16 @@ def _invert(wanted: Tensor, latents: Tensor, inversion: PolygonInversion, target
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    maker, test = fake.images.maker, (context.held_out or real).images
+    maker, held_out = fake.images.maker, context.held_out or real
     inversion = PolygonInversion(maker.generate, maker.latents, bound=maker.bound) if maker else None
-    targets = test.read(0, min(FITTED, test.count)) if maker else None
-    images = fake.images.read(0, min(FITTED, fake.images.count))
+    targets = held_out.ordered_pixels()[:FITTED] if maker else None
+    images = fake.ordered_pixels()[:FITTED]
     found = measure_polygons(images, seed=context.seed, inversion=inversion, targets=targets, device=context.device)
     constants: dict[str, Plain] = {
         "settings": found.settings,
         "polygons": found.images,
         "targets": found.targets,
-        "targets_fingerprint": test.fingerprint if targets is not None else None,
+        "targets_fingerprint": held_out.images.fingerprint if targets is not None else None,
     }
     scores = [Number("polygon_precision", found.precision, {"distance": found.distance}, constants)]
     if found.recall is not None and found.f1 is not None:
@@ -355,7 +356,7 @@ MEASURE = Measure(
     summary="distance to triangles, and back (Lucic 2018); on triangles",
     run=_measure,
     directions={"polygon_precision": "higher", "polygon_recall": "higher", "polygon_f1": "higher"},
-    constants={"delta": DELTA},
+    constants={"delta": DELTA, **DRAWN},
     published_on=None,
     may_hold_out=True,
 )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zerosum.core.random import generator
 from zerosum.metrics.measure import VECTORS, Context, Measure, Number
+from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
 
 CLUSTERS = 20
@@ -192,7 +193,7 @@ def _normalise(histogram: Tensor) -> Tensor:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = prd(real.vectors, fake.vectors, seed=context.seed)
+    found = prd(*(side.ordered_vectors(context.device) for side in (real, fake)), seed=context.seed)
     return [Number("prd_f8", found.f_8), Number("prd_f1/8", found.f_eighth)]
 
 
@@ -201,7 +202,7 @@ MEASURE = Measure(
     summary="precision and recall for distributions, F_8 and F_1/8 (Sajjadi 2018)",
     run=_measure,
     directions={"prd_f8": "higher", "prd_f1/8": "higher"},
-    constants={"clusters": CLUSTERS, "runs": RUNS, "angles": ANGLES},
+    constants={"clusters": CLUSTERS, "runs": RUNS, "angles": ANGLES, **DRAWN},
     reads=VECTORS,
     needs=frozenset({"equal"}),
 )

@@ -68,7 +68,8 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: floa
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = precision_recall(real.vectors, fake.vectors, memory_mib=context.memory_mib)
+    sets = (side.ordered_vectors(context.device) for side in (real, fake))
+    found = precision_recall(*sets, memory_mib=context.memory_mib)
     return [
         share("precision", found.precision, fake.images.count, context.seed),
         share("recall", found.recall, real.images.count, context.seed),

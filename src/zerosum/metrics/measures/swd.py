@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from zerosum.core.random import generator
 from zerosum.metrics.measure import Context, Measure, Number
+from zerosum.metrics.shared.ordering import DRAWN, ranks_of
 from zerosum.metrics.sides import Side
 
 SMALLEST = 16  # side of the coarsest level
@@ -119,6 +120,7 @@ def sliced_wasserstein(
     patches: int = PATCHES,
     repeats: int = REPEATS,
     directions: int = DIRECTIONS,
+    places: tuple[Tensor, Tensor] | None = None,
     device: torch.device | str = "cpu",
 ) -> SlicedDistances:
     """Sliced Wasserstein distance between two sets of images, for each level of their Laplacian pyramids.
@@ -138,6 +140,8 @@ def sliced_wasserstein(
         patches: Number of patches of each image.
         repeats: Number of groups of directions, each drawn on its own.
         directions: Number of directions in each group.
+        places: For either set, the number (N,) of each image that decides where its patches lie, each of 0 .. N - 1
+            once. ``None``: images are numbered in the order in which they come.
         device: Where all is computed.
 
     Raises:
@@ -153,7 +157,11 @@ def sliced_wasserstein(
     count, side = shapes[0][0], shapes[0][3]
     found = []
     for level, size in enumerate(sides(side)):
-        first, second = (_describe(x, count, level, sides(side), patches, seed, device) for x in (a, b))
+        numbers = places or (torch.arange(count),) * 2
+        first, second = (
+            _describe(x, number, level, sides(side), patches, seed, device)
+            for x, number in zip((a, b), numbers, strict=True)
+        )
         total = sum(
             sliced_distance(first, second, _draw_directions(first, directions, (seed, "swd directions", level, repeat)))
             for repeat in range(repeats)
@@ -188,7 +196,7 @@ def _draw_directions(like: Tensor, count: int, path: tuple[int | str, ...]) -> T
 
 def _describe(
     batches: Iterable[Tensor],
-    count: int,
+    numbers: Tensor,
     level: int,
     levels: tuple[int, ...],
     patches: int,
@@ -200,13 +208,14 @@ def _describe(
     seen = 0
     for images in batches:
         pyramid = laplacian_pyramid(images.to(device, torch.float32), min(level + 2, len(levels)))
-        places = _draw_places(seen, len(images), patches, levels[level], (seed, "swd patches", level))
+        some = numbers[seen : seen + len(images)].tolist()
+        places = _draw_places(some, patches, levels[level], (seed, "swd patches", level))
         found.append(_cut(pyramid[level], places))
         seen += len(images)
-    if seen != count:
+    if seen != len(numbers):
         raise ValueError(
-            f"the images can be read only once ({seen} the second time, {count} at first): give batches in a list, or "
-            "an object that starts over each time it is iterated"
+            f"the images can be read only once ({seen} the second time, {len(numbers)} at first): give batches in a "
+            "list, or an object that starts over each time it is iterated"
         )
     cut = torch.cat(found)
     mean = cut.mean(dim=(0, 2), keepdim=True, dtype=torch.float64)
@@ -218,13 +227,10 @@ def _describe(
     return cut.sub_(mean.to(cut)).div_(deviation.to(cut)).flatten(1)
 
 
-def _draw_places(start: int, n: int, patches: int, size: int, path: tuple[int | str, ...]) -> Tensor:
-    """Upper left corners (n, patches, 2) of the patches of images ``start`` .. ``start + n - 1``."""
+def _draw_places(numbers: list[int], patches: int, size: int, path: tuple[int | str, ...]) -> Tensor:
+    """Upper left corners (n, patches, 2) of the patches of the images with these numbers."""
     # Only from the number of the image, so that the size of the batches changes nothing.
-    drawn = [
-        torch.randint(size - PATCH + 1, (patches, 2), generator=generator(*path, index))
-        for index in range(start, start + n)
-    ]
+    drawn = [torch.randint(size - PATCH + 1, (patches, 2), generator=generator(*path, number)) for number in numbers]
     return torch.stack(drawn)
 
 
@@ -239,8 +245,9 @@ def _cut(images: Tensor, corners: Tensor) -> Tensor:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    batches = fake.images.batches(fake.batch), real.images.batches(fake.batch)
-    found = sliced_wasserstein(*batches, seed=context.seed, device=context.device)
+    batches = real.images.batches(fake.batch), fake.images.batches(fake.batch)
+    places = ranks_of(real.order), ranks_of(fake.order)
+    found = sliced_wasserstein(*batches, seed=context.seed, places=places, device=context.device)
     details = {f"{side} pixels": value for side, value in found.levels}
     return [Number("swd", found.average, details)]
 
@@ -250,6 +257,7 @@ MEASURE = Measure(
     summary="sliced Wasserstein distance on Laplacian pyramids (Karras 2018)",
     run=_measure,
     directions={"swd": "lower"},
-    constants={"patches": PATCHES, "directions": REPEATS * DIRECTIONS},
+    constants={"patches": PATCHES, "directions": REPEATS * DIRECTIONS, **DRAWN},
     published_on=None,
+    needs=frozenset({"equal"}),
 )

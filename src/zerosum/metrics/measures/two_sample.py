@@ -19,6 +19,7 @@ from zerosum.core.random import generator
 from zerosum.metrics.measure import VECTORS, Context, Measure, Number
 from zerosum.metrics.shared.kernels import Kernel, gaussian_kernel, median_distance
 from zerosum.metrics.shared.neighbours import MEMORY_MIB, check_features, nearest
+from zerosum.metrics.shared.ordering import DRAWN, draw_rows
 from zerosum.metrics.sides import Side
 
 PERMUTATIONS = 1000
@@ -269,11 +270,12 @@ def _quadratic(x: Tensor, labels: Tensor, kernel: Kernel) -> tuple[Tensor, Tenso
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    x, y = real.vectors, fake.vectors
+    x, y = (side.ordered_vectors(context.device) for side in (real, fake))
     told = classifier_test(x, y, seed=context.seed)
     near = neighbour_test(x, y, seed=context.seed, memory_mib=context.memory_mib)
     few = min(len(x), len(y), KERNEL_SAMPLES)
-    apart = kernel_test(x[:few], y[:few], seed=context.seed)
+    drawn = (z[draw_rows(few, len(z), context.seed, "kernel test", i).to(z.device)] for i, z in enumerate((x, y)))
+    apart = kernel_test(*drawn, seed=context.seed)
     shares = {"p": near.p_value, "on_real": near.on_real, "on_fake": near.on_fake, "chance": near.chance}
     return [
         Number("c2st", told.accuracy, {"p": told.p_value}, {"tested": told.tested}),
@@ -287,5 +289,6 @@ MEASURE = Measure(
     summary="two-sample tests: classifier, nearest neighbour, MMD",
     run=_measure,
     directions={"c2st": "lower", "1nn": "neither", "mmd2": "lower"},
+    constants=DRAWN,
     reads=VECTORS,
 )

@@ -25,7 +25,7 @@ class Settings:
         seed: Seed of everything random.
         ema: Decay of a running average of the generator, kept for sampling (lower at first). 0: none. None: the
             recipe's own, which few have.
-        precision: Precision of the losses. auto: bf16 where the machine computes in it natively, otherwise float32.
+        precision: Precision of the losses. auto: bf16 for images on a GPU that computes in it natively, else float32.
         compile: Whether to compile each update to one graph. auto: on for a GPU, off for a CPU.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps. auto: cuda where there is one, otherwise cpu.
         accumulate: Number of parts into which each batch is divided to save memory; gradients are averaged over them.
@@ -162,9 +162,19 @@ def has_native_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def autocast_for(settings: Settings, device: torch.device) -> torch.dtype | None:
-    """The dtype in which losses are computed. ``None``: float32."""
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_native_bf16(device))
+def autocast_for(settings: Settings, device: torch.device, *, points: bool = False) -> torch.dtype | None:
+    """The dtype in which losses are computed. ``None``: float32.
+
+    On a CPU it is float32 unless bf16 is asked for, whatever the CPU can do: published results are those of float32,
+    and the same command is to learn the same from one CPU to the next. Networks for points are too small to gain by it.
+
+    Args:
+        settings: Settings of the run.
+        device: Device to compute on.
+        points: Whether the data are points.
+    """
+    by_default = device.type == "cuda" and not points and has_native_bf16(device)
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and by_default)
     return torch.bfloat16 if bf16 else None
 
 

@@ -70,11 +70,11 @@ RUNS: dict[str, str] = {
     "ct-gan": f"ct-gan {RING} --latent 4 --width 8 --batch-size 16 --n-critic 2 --penalty-weight 5"
     " --consistency-weight 1 --margin 0.1",
     "custom-adain": f"custom {SMALL} {DCGAN} --objective wasserstein --conditioning projection --labels adain"
-    " --penalty wgan-gp --penalty-weight 5 --n-critic 2 --lr-d 2e-2 --lr-g 1e-2",
+    " --penalty wgan-gp --penalty-weight 5 --n-critic 2 --lr-d 2e-2 --lr-g 1e-2 --no-strict",
     "custom-autoencoder": f"custom {SMALL} {DCGAN} --objective energy-based --network autoencoder"
     " --penalty pulling-away --lr-d 2e-2 --lr-g 1e-2",
     "custom-auxiliary": f"custom {SMALL} {DCGAN} --objective hinge --conditioning auxiliary --labels batch-norm"
-    " --constraint spectral-norm --norm none --lr-d 2e-2 --lr-g 1e-2",
+    " --constraint spectral-norm --norm none --lr-d 2e-2 --lr-g 1e-2 --no-strict",
     "custom-classes": f"custom {SMALL} {DCGAN} --objective average-relativistic --conditioning concat --norm layer"
     " --optimizer rmsprop --lr-d 2e-2 --lr-g 1e-2",
     "custom-consistency": f"custom {SMALL} {DCGAN} --objective least-squares --penalty consistency --dropout 0.3"
@@ -82,9 +82,9 @@ RUNS: dict[str, str] = {
     "custom-dynamics": f"custom {RING} --latent 4 --width 8 --batch-size 16 --objective f-reverse-kl --constraint clip"
     " --c 0.2 --dynamics optimistic --optimizer sgd --beta1 0 --lr-d 4e-2 --lr-g 1e-2",
     "custom-matching": f"custom {SMALL} {DCGAN} --objective smoothed --penalty feature-matching --network infogan"
-    " --constraint weight-norm --lr-d 2e-2 --lr-g 1e-2",
+    " --constraint weight-norm --lr-d 2e-2 --lr-g 1e-2 --no-strict",
     "custom-projection": f"custom {SMALL} {DCGAN} --objective loss-sensitive --conditioning projection"
-    " --labels batch-norm --penalty r1 --lr-d 2e-2 --lr-g 1e-2",
+    " --labels batch-norm --penalty r1 --lr-d 2e-2 --lr-g 1e-2 --no-strict",
     "custom-unrolled": f"custom {RING} --latent 4 --width 8 --batch-size 16 --objective minimax --unroll 2"
     " --dynamics simultaneous --lr-d 2e-2 --lr-g 1e-2",
     "dcgan": f"dcgan {CLOTHES} {WIDER} --ema 0.99",

@@ -1,5 +1,6 @@
 """The custom recipe: every admitted combination plays, refused ones say why, and known ones equal their own pages."""
 
+import math
 import os
 import re
 import shutil
@@ -325,17 +326,35 @@ def test_penalties_are_those_of_their_names_with_published_weights(name: str, we
         (["unroll=-1"], {"unroll": -1}),
         (["penalty_weight=-1"], {"penalty": "r1", "penalty_weight": -1.0}),
         (["dropout=1.5"], {"dropout": 1.5}),
-        (["annealed"], {"noise": -1.0}),
-        (["n_critic", "at once"], {"dynamics": "extragradient", "n_critic": 2}),
+        (["noise=-1.0: must be at least 0"], {"noise": -1.0}),
+        (["noise=nan", "finite"], {"noise": math.nan}),
+        (["penalty_weight=inf", "finite"], {"penalty": "r1", "penalty_weight": math.inf}),
+        (["d_lr=0.0: must be above 0"], {"d_lr": 0.0}),
+        (["g_lr=-1.0: must be above 0"], {"g_lr": -1.0}),
+        (["strength=nan"], {"dynamics": "consensus", "strength": math.nan}),
+        (["width=0: must be at least 1"], {"width": 0}),
+        (["latent=0: must be at least 1"], {"latent": 0}),
+        (["n_critic=0: must be at least 1"], {"n_critic": 0}),
+        (["n_critic=2", "at once", "dynamics='alternating'"], {"dynamics": "extragradient", "n_critic": 2}),
         (["c=0"], {"constraint": "clip", "c": 0.0}),
+        (["norm='batch'", "at the sample alone", "norm='layer'"], {"penalty": "wgan-gp", "norm": "batch"}),
+        (["norm='batch'", "means differ", "norm='none'"], {"penalty": "feature-matching", "norm": "batch"}),
+        (["norm='layer'", "contrast", "norm='none'"], {"penalty": "feature-matching", "norm": "layer"}),
+        (["norm='layer'", "spectral", "norm='none'"], {"constraint": "spectral-norm", "norm": "layer"}),
+        (["norm='batch'", "spectral", "norm='none'"], {"constraint": "spectral-norm", "norm": "batch"}),
+        (["norm='batch'", "foresee", "norm='layer'"], {"unroll": 1, "norm": "batch"}),
+        (
+            ["unroll=1", "autoencoder", "unroll=0"],
+            {"unroll": 1, "network": "autoencoder", "objective": "energy-based"},
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(reasons: list[str], arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError) as error:
         custom(**arguments)
-    text = str(error.value).replace("steps=2, every", "n_critic, every")
     for reason in reasons:
-        assert reason in text
+        assert reason in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_objectives_are_those_that_their_modules_offer() -> None:

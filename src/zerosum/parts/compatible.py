@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from zerosum.objectives.objective import ENERGIES, Goal
 from zerosum.parts.critics import Conditioning, Constraint, Networks
 from zerosum.parts.penalties import Penalty
@@ -110,3 +112,81 @@ def check_penalty(
             f"the penalty {name!r} compares two passes under dropout, and without it they are the same: set dropout, "
             "such as 0.5"
         )
+
+
+def fitting_norm(own: str | None, constraint: Constraint, penalty: Penalty | None, unroll: int) -> str:
+    """The critic's normalisation where none is asked for.
+
+    Args:
+        own: What its network has by itself; ``None`` where there is no place for one.
+        constraint: Constraint on its weights.
+        penalty: Penalty on one of the players, if any.
+        unroll: Updates of the critic that the generator looks ahead.
+    """
+    if own is None or constraint.bounds_slope or unroll or (penalty is not None and penalty.matches):
+        return "none"
+    return "layer" if own == "batch" and penalty is not None and penalty.on_slope else own
+
+
+def check_norm(norm: str | None, constraint: Constraint, penalty: Penalty | None, unroll: int) -> None:
+    """A normalisation that is asked for must leave intact what the constraint, the penalty or unrolling is about.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if norm in (None, "none"):
+        return
+    if constraint.bounds_slope:
+        raise ValueError(
+            f"norm={norm!r} divides by a standard deviation, however small, and so undoes the bound of spectral "
+            "normalisation on the critic's slope: use norm='none'"
+        )
+    if penalty is not None and penalty.matches:
+        hidden = "how their means differ" if norm == "batch" else "the contrast of each sample"
+        raise ValueError(f"norm={norm!r} hides from the features that are matched {hidden}: use norm='none'")
+    if norm == "batch" and penalty is not None and penalty.on_slope:
+        raise ValueError(
+            "norm='batch' makes what the critic says of a sample depend on its batch, and the penalty is on its slope "
+            "at the sample alone: use norm='layer'"
+        )
+    if norm == "batch" and unroll:
+        raise ValueError(
+            "norm='batch' would let the generator foresee updates through the statistics of one batch: use "
+            "norm='layer' or 'none', or unroll=0"
+        )
+
+
+def check_unrolled(network: str, family: Networks, points: bool, unroll: int) -> None:
+    """A critic that is unrolled must have no batch normalisation of its own.
+
+    Raises:
+        ValueError: It is an autoencoder of images, which has.
+    """
+    if unroll and family.gives == ENERGIES and not points:
+        raise ValueError(
+            f"unroll={unroll}: the critic {network!r} has batch norm, which would let the generator foresee updates "
+            "through the statistics of one batch: use unroll=0, or network='dcgan' with an objective of logits"
+        )
+
+
+def check_turns(dynamics: str, n_critic: int) -> None:
+    """Where all players move at once, each makes one update.
+
+    Raises:
+        ValueError: The critic is to make more.
+    """
+    if n_critic != 1 and dynamics != "alternating":
+        raise ValueError(
+            f"n_critic={n_critic}: with dynamics={dynamics!r} all players move at once; use n_critic=1, or "
+            "dynamics='alternating'"
+        )
+
+
+def check_number(name: str, value: float, least: float = 0.0, *, above: bool = False) -> None:
+    """A number must be finite, and at least or above another.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not (value > least if above else value >= least) or not math.isfinite(value):
+        raise ValueError(f"{name}={value}: must be {'above' if above else 'at least'} {least:g}, and finite")

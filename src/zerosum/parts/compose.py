@@ -14,7 +14,7 @@ from zerosum.core.game import Game, Loss, Memory, Nets, Player, Terms
 from zerosum.data.augment.noise import annealed, count, instance_noise
 from zerosum.data.base import Data
 from zerosum.latent.priors import Conditional, LabelLaw, labels_like, normal
-from zerosum.networks.common import Norm
+from zerosum.networks.common import Norm, keep
 from zerosum.networks.critic import Judgement
 from zerosum.objectives.classification import class_loss
 from zerosum.objectives.objective import Goal
@@ -66,6 +66,7 @@ class Choice:
     kernel: int
     batch_size: int
     steps: int
+    strict: bool
 
 
 class Drawn(NamedTuple):
@@ -98,6 +99,7 @@ class Parts:
         conditioning: Way in which labels enter the critic, if they do.
         constraint: Constraint on the critic's weights.
         classes: Number of classes that are told apart; 0 without conditioning.
+        norm: Normalisation in the critic.
         label_norm: Normalisation in the generator, if labels enter it there.
     """
 
@@ -108,6 +110,7 @@ class Parts:
     conditioning: Conditioning | None
     constraint: Constraint
     classes: int
+    norm: Norm
     label_norm: Norm | None
 
 
@@ -130,12 +133,42 @@ def resolve(data: Data, choice: Choice) -> Parts:
     compatible.check_conditioning(choice.conditioning, conditioning, family, len(data.classes), data.is_points)
     compatible.check_g_conditioning(choice.g_conditioning, choice.conditioning, network, family)
     compatible.check_penalty(choice.penalty, penalty, family, conditioning, choice.dropout)
-    weight = choice.penalty_weight if choice.penalty_weight is not None else penalty.weight if penalty else 0.0
-    if weight < 0:
-        raise ValueError(f"penalty_weight={weight}: must be at least 0 (without it: 0, or penalty='none')")
+    name = family.norm or "none"
+    if choice.strict:
+        compatible.check_norm(choice.norm, constraint, penalty, choice.unroll)
+        compatible.check_unrolled(network, family, data.is_points, choice.unroll)
+        name = compatible.fitting_norm(family.norm, constraint, penalty, choice.unroll)
     classes = len(data.classes) if conditioning else 0
-    norm = pick(LABELS, choice.g_conditioning, "conditioning of the generator")
-    return Parts(goal, penalty, weight, family, conditioning, constraint, classes, norm(classes) if norm else None)
+    label_norm = pick(LABELS, choice.g_conditioning, "conditioning of the generator")
+    return Parts(
+        goal=goal,
+        penalty=penalty,
+        weight=choice.penalty_weight if choice.penalty_weight is not None else penalty.weight if penalty else 0.0,
+        family=family,
+        conditioning=conditioning,
+        constraint=constraint,
+        classes=classes,
+        norm=pick(NORMS, choice.norm or name, "norm"),
+        label_norm=label_norm(classes) if label_norm else None,
+    )
+
+
+def check_numbers(choice: Choice) -> None:
+    """Numbers that belong to parts must be in their ranges.
+
+    Raises:
+        ValueError: One is not; the message names it.
+    """
+    for name in ("latent", "width", "kernel", "n_critic"):
+        compatible.check_number(name, getattr(choice, name), 1)
+    for name in ("d_lr", "g_lr"):
+        compatible.check_number(name, getattr(choice, name), above=True)
+    for name in ("strength", "noise", "unroll", "penalty_weight"):
+        if (value := getattr(choice, name)) is not None:
+            compatible.check_number(name, value)
+    if choice.constraint == "clip":
+        compatible.check_number("c", choice.c, above=True)
+    compatible.check_turns(choice.dynamics, choice.n_critic)
 
 
 def networks(shape: tuple[int, ...], parts: Parts, choice: Choice) -> dict[str, nn.Module]:
@@ -149,7 +182,7 @@ def networks(shape: tuple[int, ...], parts: Parts, choice: Choice) -> dict[str, 
             inputs=choice.latent + parts.classes if beside else choice.latent,
             width=choice.width,
             kernel=choice.kernel,
-            norm=pick(NORMS, choice.norm or parts.family.norm or "none", "norm"),
+            norm=parts.norm,
             wrap=parts.constraint.wrap,
             dropout=choice.dropout,
             label_norm=parts.label_norm,
@@ -158,7 +191,7 @@ def networks(shape: tuple[int, ...], parts: Parts, choice: Choice) -> dict[str, 
     if beside:
         generator = concat.Generator(generator, parts.classes)
     if parts.conditioning is not None:
-        critic = parts.conditioning.critic(critic, parts.classes)
+        critic = parts.conditioning.critic(critic, parts.classes, parts.constraint.wrap if choice.strict else keep)
     return {"G": generator, "D": critic}
 
 
@@ -168,11 +201,12 @@ Sight = Callable[[Tensor, Drawn, Memory, int], Tensor]  # what the critic sees o
 def losses(parts: Parts, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
     """What the critic and the generator minimise."""
     classifies = parts.conditioning is not None and parts.conditioning.classifies
-    matches = parts.penalty is not None and parts.penalty.of == "G" and "features" in parts.penalty.needs
+    matches = parts.penalty is not None and parts.penalty.matches
     g_sees_real = parts.goal.needs_real or matches or unroll > 0
 
-    def situation(n: Nets, b: Drawn, m: Memory, real: bool) -> Situation:
-        x, fake = sight(b.x, b, m, 0), sight(n.G(*b.given), b, m, 1)
+    def situation(g: Nets, n: Nets, b: Drawn, m: Memory, real: bool) -> Situation:
+        """What there is to look at, with the generator as it is among ``g``, and the critic as it is among ``n``."""
+        x, fake = sight(b.x, b, m, 0), sight(g.G(*b.given), b, m, 1)
         return Situation(
             critic=Held(n.D, b.y),
             x=x,
@@ -200,7 +234,7 @@ def losses(parts: Parts, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
         return {name: class_loss(some.classes, b.y) for name, some in judged.items() if some is not None}
 
     def d_loss(n: Nets, b: Drawn, m: Memory) -> Terms:
-        s = situation(n, b, m, real=True)
+        s = situation(n, n, b, m, real=True)
         return {
             "adv": critic_loss(s),
             **penalty("D", s),
@@ -208,7 +242,8 @@ def losses(parts: Parts, sight: Sight, unroll: int) -> tuple[Loss, Loss]:
         }
 
     def g_loss(n: Nets, b: Drawn, m: Memory) -> Terms:
-        s = situation(n.after("D", unroll) if unroll else n, b, m, real=g_sees_real)
+        # The generator is that of now: what it keeps of this batch (statistics) must not be lost in what is foreseen.
+        s = situation(n, n.after("D", unroll) if unroll else n, b, m, real=g_sees_real)
         # What the critic will say of real samples depends on G too (Metz et al. 2017, Eq. 10): all of its loss counts.
         adv = -critic_loss(s) if unroll else generator_loss(s)
         return {"adv": adv, **penalty("G", s), **classes(b, **{"class": s.judged_fake})}
@@ -240,8 +275,7 @@ def compose(data: Data, choice: Choice) -> Recipe:
     Raises:
         ValueError: A part does not exist, or two of them cannot be combined; before anything is trained.
     """
-    if choice.unroll < 0:
-        raise ValueError(f"unroll={choice.unroll}: must be at least 0 (0: it does not look ahead; published: 5 and 10)")
+    check_numbers(choice)
     parts, playing = resolve(data, choice), pick(DYNAMICS, choice.dynamics, "kind of dynamics")
     nets = networks(data.shape, parts, choice)
     fade = annealed(choice.noise, choice.steps)
@@ -270,4 +304,6 @@ def compose(data: Data, choice: Choice) -> Recipe:
     # Labels of generated samples are those of the real ones in training, so they are as frequent in samples.
     law = labels_like(data) if parts.classes else None
     draw, prior = random_variables(parts, choice.latent, bool(choice.noise), law)
-    return Recipe((Phase(game, choice.steps),), choice.batch_size, draw, prior, dynamics=dynamics)
+    compares = parts.penalty.compares if parts.penalty else None
+    coupled = () if compares is None else (compares,)
+    return Recipe((Phase(game, choice.steps),), choice.batch_size, draw, prior, dynamics=dynamics, coupled=coupled)

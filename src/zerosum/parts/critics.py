@@ -35,16 +35,18 @@ class Constraint:
     Attributes:
         wrap: Wrapper of each of the critic's layers.
         project: Projection of its weights after each update, made of (critic, c); ``None`` for none.
+        bounds_slope: Whether it bounds the critic's slope by that of its layers, of which normalisation has none.
     """
 
     wrap: Wrap = keep
     project: Callable[[nn.Module, float], Projection] | None = None
+    bounds_slope: bool = False
 
 
 CONSTRAINTS = {
     "none": Constraint(),
     "clip": Constraint(project=lambda critic, c: clip(c)),
-    "spectral-norm": Constraint(spectral_norm, lambda critic, c: power_iteration(critic)),
+    "spectral-norm": Constraint(spectral_norm, lambda critic, c: power_iteration(critic), bounds_slope=True),
     "weight-norm": Constraint(weight_norm),
 }
 
@@ -146,21 +148,23 @@ class Conditioning:
     """How labels enter the critic; into the generator they go by ``LABELS``.
 
     Attributes:
-        critic: Conditional critic, made of (critic, classes).
+        critic: Conditional critic, made of (critic, classes, wrapper of the layers that read labels or name them).
         planes: Whether the critic sees labels as further channels.
         classifies: Whether it names the class, so that both players have a term for that.
     """
 
-    critic: Callable[[nn.Module, int], nn.Module]
+    critic: Callable[[nn.Module, int, Wrap], nn.Module]
     planes: bool = False
     classifies: bool = False
 
 
 CONDITIONINGS: dict[str, Conditioning | None] = {
     "none": None,
-    "concat": Conditioning(concat.Critic, planes=True),
-    "projection": Conditioning(projection.Critic),
-    "auxiliary": Conditioning(auxiliary.Critic, classifies=True),
+    "concat": Conditioning(lambda critic, classes, wrap: concat.Critic(critic, classes), planes=True),
+    "projection": Conditioning(lambda critic, classes, wrap: projection.Critic(critic, classes, wrap=wrap)),
+    "auxiliary": Conditioning(
+        lambda critic, classes, wrap: auxiliary.Critic(critic, classes, wrap=wrap), classifies=True
+    ),
 }
 
 

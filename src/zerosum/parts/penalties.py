@@ -14,6 +14,7 @@ from zerosum.penalties.consistency_term import consistency
 from zerosum.penalties.gradient import dragan, one_sided, r1, r2, wgan_div, wgan_gp
 from zerosum.penalties.matching import feature_matching
 from zerosum.penalties.pulling_away_term import pulling_away
+from zerosum.systems import Coupling
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Penalty:
         draw: Random numbers that it needs: ``(x, rng) -> tensors``.
         of: Player who pays, ``"D"`` or ``"G"``.
         needs: Properties of the critic: ``"logits"``, ``"features"``, ``"codes"`` (of an autoencoder), ``"dropout"``.
+        compares: What it compares the samples of a batch by, where it needs several.
     """
 
     term: Callable[[Situation], Tensor]
@@ -33,6 +35,17 @@ class Penalty:
     draw: Callable[[Tensor, torch.Generator], tuple[Tensor, ...]] = lambda x, rng: ()
     of: str = "D"
     needs: frozenset[str] = frozenset({"logits"})
+    compares: Coupling | None = None
+
+    @property
+    def on_slope(self) -> bool:
+        """Whether it is on the slope of the critic at a sample."""
+        return "logits" in self.needs
+
+    @property
+    def matches(self) -> bool:
+        """Whether it compares mean features of real and of generated samples."""
+        return self.of == "G" and "features" in self.needs
 
 
 def _per_sample(x: Tensor, rng: torch.Generator) -> tuple[Tensor, ...]:
@@ -59,5 +72,11 @@ PENALTIES: dict[str, Penalty | None] = {
         of="G",
         needs=frozenset({"features"}),
     ),
-    "pulling-away": Penalty(lambda s: pulling_away(s.judged_fake.features), 0.1, of="G", needs=frozenset({"codes"})),
+    "pulling-away": Penalty(
+        lambda s: pulling_away(s.judged_fake.features),
+        0.1,
+        of="G",
+        needs=frozenset({"codes"}),
+        compares=Coupling("the pulling-away term", least=2),
+    ),
 }

@@ -9,6 +9,11 @@ conditioning: none, concat, projection, auxiliary; g_conditioning: concat, batch
 constraint: none, clip, spectral-norm, weight-norm. norm: none, batch, layer.
 dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optimizer: adam, rmsprop, sgd.
 
+Where no ``--norm`` is given, the critic has what suits the other parts: none under spectral-norm, feature-matching and
+unrolling, layer norm under a penalty on its slope, and its network's own otherwise. What is known to go wrong is
+refused. Feature-matching, pulling-away, the average objectives, unrolling and batch norm compare the samples of a
+batch: with ``--accumulate``, or on several processes, those of each part. Pulling-away and batch norm need at least 2.
+
 What needs a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision) has a page instead.
 Penalties have their published weights unless ``--penalty-weight`` is given. ``zerosum where NAME`` tells the sources;
 the game is that of Goodfellow et al. 2014, arXiv:1406.2661. Departures: as many as you choose. Initial weights are
@@ -24,6 +29,7 @@ from zerosum.systems import Recipe
 ABOUT = About("Goodfellow et al.", 2014, "1406.2661")
 RENAMED = {"labels": "g_conditioning"}
 MOVED = {"D/net.": "D/"}  # critics that were not told labels had a wrapper
+ADDED = {"strict": False}
 
 
 def recipe(
@@ -54,6 +60,7 @@ def recipe(
     kernel: int = 4,
     batch_size: int = 64,
     steps: int = 50_000,
+    strict: bool = True,
 ) -> Recipe:
     """Play the game of your choice.
 
@@ -66,7 +73,7 @@ def recipe(
         g_conditioning: Way in which it then enters the generator: concat (beside the latent), batch-norm or adain.
         constraint: Constraint on the critic's weights.
         c: Bound to which every weight of the critic is clipped: [-c, c], with the constraint clip.
-        norm: Normalisation in the critic: none, batch or layer. None: the network's own.
+        norm: Normalisation in the critic: none, batch or layer. None: what suits the other parts.
         noise: Standard deviation of the noise on all that the critic sees; it falls to 0 with the last step.
         dynamics: Way in which turns become updates.
         strength: Strength of consensus.
@@ -75,6 +82,8 @@ def recipe(
         d_lr: Learning rate of the critic; where it is not the generator's, there are two time scales (TTUR).
         width: Unit of channels: of the outermost layers; units of each hidden layer in mlp.
         kernel: Side of the convolutions' kernels, in pixels; read by dcgan and autoencoder.
+        strict: Whether norms that undo a constraint, a penalty or unrolling are refused, and constraints hold for
+            layers that read or name labels. False: as in version 0.1.0, where the default norm is the network's own.
     """
     choice = dict(locals())
     return compose(choice.pop("data"), Choice(**choice))

@@ -14,7 +14,7 @@ from zerosum.networks.autoencoder import ebgan_pair
 from zerosum.objectives.energy import energy_based
 from zerosum.penalties.pulling_away_term import pulling_away
 from zerosum.registry import About
-from zerosum.systems import Batch, Recipe, two_player
+from zerosum.systems import Batch, Coupling, Recipe, two_player
 
 ABOUT = About("Zhao et al.", 2017, "1609.03126", objective="energy-based", penalty="pulling-away")
 
@@ -42,7 +42,8 @@ def recipe(
         code: Numbers in a code, between encoder and decoder: what the pulling-away term compares.
         width: Unit of channels: of the last hidden layer of generator and decoder, and of the encoder's first; not
             read on points.
-        batch_size: Real samples per update, at least 2.
+        batch_size: Real samples per update, whose codes are compared with each other: with ``--accumulate``, or on
+            several processes, those of each part, of at least 2.
     """
     objective = energy_based(margin)
 
@@ -65,4 +66,5 @@ def recipe(
         latent=uniform(latent),
         batch_size=batch_size,
         steps=steps,
+        coupled=(Coupling("the pulling-away term", least=2),),
     )

@@ -15,7 +15,7 @@ from zerosum.networks.packing import Packed, packed_shape
 from zerosum.networks.pairs import Pair, dcgan_pair
 from zerosum.objectives import non_saturating
 from zerosum.registry import About
-from zerosum.systems import Batch, Recipe, two_player
+from zerosum.systems import Batch, Coupling, Recipe, two_player
 
 ABOUT = About("Lin et al.", 2018, "1712.04086", objective="non-saturating")
 
@@ -36,7 +36,8 @@ def recipe(
 
     Args:
         pack: Samples that the critic judges together: m. 1: the plain DCGAN.
-        batch_size: Real samples per update, in batch_size / pack packs.
+        batch_size: Real samples per update, in batch_size / pack packs. With ``--accumulate``, or on several
+            processes, each part must be a multiple of ``pack``.
 
     Raises:
         ValueError: The batch cannot be packed so.
@@ -57,6 +58,7 @@ def recipe(
         latent=uniform(latent),
         batch_size=batch_size,
         steps=steps,
+        coupled=(Coupling("packing", multiple=pack),),
     )
 
 

@@ -41,15 +41,21 @@ def test_scores_of_a_run_are_kept_with_it(zerosum, image_run: Path) -> None:
     assert "is_shipped" in (image_run / "report.html").read_text()
 
 
-def test_files_of_another_size_are_resized_and_that_is_said(zerosum, runs, tmp_path: Path) -> None:
+def test_files_of_another_size_are_refused_and_resized_where_that_is_asked(zerosum, runs, tmp_path: Path) -> None:
     folder = tmp_path / "big"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(12):
         Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(folder / f"{i}.png")
-    said = zerosum("eval", folder, "--against", f"npz:{runs.pixels}", "--metrics", "fid")
+    asked = ("eval", folder, "--against", f"npz:{runs.pixels}", "--metrics", "fid", "--features", "random")
+    said = zerosum(*asked)
+    assert said.code == 2
+    assert "images of 3x20x20" in said.err
+    assert "with --size 20 for instance; nothing is resized silently" in said.err
+    said = zerosum(*asked, "--size", 32)
     assert said.code == 0
-    assert "12 of 12 images are smaller than 32 x 32" in said.err or "enlarged" in said.err
+    assert "12 of 12 images are smaller than 32 and were enlarged" in said.err
+    assert "is grey and" in said.err
     assert "12 files" in said.out
 
 
@@ -75,7 +81,12 @@ def test_help_lists_the_measures(zerosum) -> None:
         (["--against", "fashion-mini", "--truncation", "0.5"], "--truncation 0.5: is for runs"),
         (["--against", "fashion-mini", "--standing", "4"], "--standing 4: is for runs"),
         (["--against", "fashion-mini", "--count", "1"], "--count must be a whole number of at least 2"),
-        (["--against", "fashion-mini", "--held-out", "digits"], "no measure reads held-out images (fid)"),
+        (["--against", "fashion-mini", "--held-out", "digits", "--metrics", "fid"], "no measure reads held-out images"),
+        (["--against", "fashion-mini", "--size", "0"], "--size 0: give the side of the images in pixels"),
+        (["--against", "fashion-mini", "--background", "whit"], "--background whit: is not a colour"),
+        (["--against", "fashion-mini", "--reference-count", "1"], "--reference-count must be a whole number of at"),
+        (["--against", "fashion-mini", "--metrics", "prd"], "--reference-count 2 cuts the larger set"),
+        (["--against", "fashion-mini", "--metrics", "swd, ms-ssim"], "--reference-count 2 cuts the larger set"),
         (["--against", "fashion-mini", "--metrics", "swd", "--features", "vgg16"], "no measure reads them (swd)"),
         (["--against", "fashion-mini", "--metrics", "ppl"], "needs a run whose generator takes only latents"),
         (["--against", "fashion-mini", "--metrics", "intra-fid"], "needs the class of each image"),
@@ -125,6 +136,7 @@ def test_training_computes_further_scores_with_the_same_code(zerosum, runs, tmp_
     again = zerosum("eval", out, "--metrics", "is,kid", "--count", 40)
     assert value(again.out, "kid_shipped") == value(said.out, "kid_shipped")
     last = json.loads((out / "scores.jsonl").read_text().splitlines()[-1])["score"]
+    assert last["protocol"].pop("sample_path") == str(out.resolve())
     assert last["protocol"] == found["kid_shipped"]["protocol"]
 
 

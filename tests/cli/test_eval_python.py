@@ -72,10 +72,15 @@ def test_held_out_images_and_features_of_ones_own(image_run: Path) -> None:
     assert found["copying_z"].protocol["held_out"] == held_out.name
 
 
-def test_a_refusal_loses_nothing(image_run: Path) -> None:
+def test_a_refusal_loses_nothing(image_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = len(rows(image_run))
-    with pytest.raises(PartlyScored, match="by prd: ") as caught:
-        zs.evaluate(image_run, metrics="is,prd,kid", count=30)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no clusters")
+
+    monkeypatch.setattr("zerosum.metrics.measures.prd.kmeans", fail)
+    with pytest.raises(PartlyScored, match="by prd: no clusters") as caught:
+        zs.evaluate(image_run, metrics="is,prd,kid", count=30, reference_count=30)
     assert list(caught.value.scores) == ["is_shipped", "kid_shipped"]
     assert [row["score"]["name"] for row in rows(image_run)[kept:]] == ["is_shipped", "kid_shipped"]
     kept = len(rows(image_run))

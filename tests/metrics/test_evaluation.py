@@ -18,7 +18,6 @@ from zerosum.data.images import Images
 from zerosum.errors import DataError, UsageError
 from zerosum.metrics.scores import Scores
 from zerosum.runs.evaluation import PartlyScored, evaluate
-from zerosum.runs.native import native_side
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 
@@ -111,47 +110,37 @@ def test_pixels_are_seen_at_their_own_size() -> None:
         assert found["fid"].name == "fd_corner"
 
 
-def test_real_images_are_brought_to_the_size_of_the_samples_as_for_training(
-    clothes: Images, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sets_of_unlike_sizes_are_refused_and_brought_to_one_that_is_asked_for(clothes: Images) -> None:
     """Samples of a run at 32 pixels on a folder of larger grey images are scored as a folder, on shipped features."""
     write("samples", grey(clothes, 0, 40))
     large = grey(clothes, 1, 50).repeat(3, 1).repeat(3, 2)
     write("photos", large)
-    found = evaluate("samples", against="photos")
+    message = r"folder:samples has images of 1x32x32, folder:photos images of 1x96x96: .*, with size=32 for instance"
+    with pytest.raises(UsageError, match=message) as caught:
+        evaluate("samples", against="photos")
+    assert caught.value.argument == "size"
+    found = evaluate("samples", against="photos", size=32)
     assert list(found) == ["fd_shipped"]
     trained_on = zs.data.load("folder:photos", size=32)
-    assert found["fid"].value == pytest.approx(evaluate("samples", against=trained_on)["fid"].value)
-    assert "note: photos: brought to 32x32, the size of the images to score" in capsys.readouterr().err
+    plain = evaluate("samples", against=trained_on)["fid"]
+    assert found["fid"].value == pytest.approx(plain.value)
+    assert found["fid"].protocol["reference_fingerprint"] == trained_on.fingerprint
+    assert (found["fid"].protocol["image_size"], plain.protocol["image_size"]) == ("32x32", "native")
+    assert found["fid"].protocol["reference_decoding"] == "8 bits, Lanczos to 32x32, transparency left out"
 
 
-def test_several_sizes_are_told_and_one_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_sizes_are_refused_and_one_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     write("real", noise(12, 96))
     write("fakes", noise(6, 96, seed=1))
     Image.fromarray(noise(1, 80)[0]).save("fakes/other.png")
     how = {"metrics": "fid", "features": "random"}
-    found = evaluate("fakes", against="real", **how)
-    assert "several sizes: all are brought to 64x64" in capsys.readouterr().err
-    chosen = evaluate("fakes", against="real", **how, size=96)
-    assert chosen["fid"].value != found["fid"].value
-    assert "brought" not in capsys.readouterr().err
-
-
-def test_the_size_of_files(tmp_path: Path) -> None:
-    import zipfile
-
-    assert native_side(tmp_path) is None
-    write("a", noise(3, 48))
-    Path("a/sub").mkdir()
-    Path("a/notes.txt").write_text("x")
-    Path("a/broken.png").write_bytes(b"x")
-    assert native_side(tmp_path / "a") == 48
-    with zipfile.ZipFile("a.zip", "w") as archive:
-        for file in Path("a").rglob("*"):
-            archive.write(file)
-    assert native_side(Path("a.zip")) == 48
-    Image.new("RGB", (48, 47)).save("a/sub/wide.png")
-    assert native_side(tmp_path / "a") is None
+    message = r"several sizes, such as 96x96 \(0000.png\) and 80x80 \(other.png\); size=64, for instance, brings all"
+    with pytest.raises(UsageError, match=message):
+        evaluate("fakes", against="real", **how)
+    evaluate("fakes", against="real", **how, size=96)
+    told = capsys.readouterr().err
+    assert "note: folder:fakes: 1 of 7 images are smaller than 96 and were enlarged" in told
+    assert "folder:real" not in told
 
 
 def test_colour_images_are_scored_without_any_download(capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,10 +185,11 @@ def test_names_may_be_written_freely() -> None:
             evaluate(images, against=images, metrics=names)
 
 
+@pytest.mark.parametrize("name", ["count", "reference_count"])
 @pytest.mark.parametrize("count", [0, 1, -5, 2.5, True, "3"])
-def test_a_count_is_at_least_two(count: object) -> None:
-    with pytest.raises(UsageError, match="count must be a whole number of at least 2, got"):
-        evaluate(noise(5, 32), against=noise(5, 32), count=count)
+def test_a_count_is_at_least_two(name: str, count: object) -> None:
+    with pytest.raises(UsageError, match=f"^{name} must be a whole number of at least 2, got"):
+        evaluate(noise(5, 32), against=noise(5, 32), **{name: count})
 
 
 def test_a_count_takes_so_many_in_one_fixed_order() -> None:
@@ -244,14 +234,49 @@ def test_labels_come_beside_arrays() -> None:
     assert 0 <= cas["cas"].value <= 1
 
 
-def test_a_measure_that_refuses_costs_no_other() -> None:
+def test_a_measure_that_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     images = noise(60, 32)
-    with pytest.raises(
-        PartlyScored, match="cannot be scored by prd: there must be as many real as generated"
-    ) as caught:
-        evaluate(images[:20], against=images[20:], metrics="fid,prd,dc", features="random")
+
+    def fail(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("sums do not converge")
+
+    monkeypatch.setattr("zerosum.metrics.measures.kernel.kernel_distance", fail)
+    with pytest.raises(PartlyScored, match="cannot be scored by kid: sums do not converge") as caught:
+        evaluate(images[:20], against=images[20:], metrics="fid,kid,dc", features="random")
     assert list(caught.value.scores) == ["fd_random", "density_random", "coverage_random"]
     assert caught.value.argument == "metrics"
+
+
+def test_what_is_out_of_memory_or_singular_in_torch_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = noise(60, 32)
+    for error in (torch.OutOfMemoryError("CUDA\nat length"), torch.linalg.LinAlgError("singular"), MemoryError()):
+
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("zerosum.metrics.measures.kernel.kernel_distance", fail)
+        with pytest.raises(PartlyScored, match=f"by kid: {type(error).__name__.lstrip('_')}") as caught:
+            evaluate(images[:20], against=images[20:], metrics="kid,fid", features="random")
+        assert list(caught.value.scores) == ["fd_random"]
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("measure", "extra"), [("prd", {"features": "random"}), ("swd", {})])
+def test_equal_numbers_are_asked_for_first_and_can_be_had(measure: str, extra: dict[str, str]) -> None:
+    images = noise(60, 32)
+    how = {"metrics": f"ms-ssim,{measure}", **extra}
+    message = f"{measure} takes as many real as generated images, and there are "
+    with pytest.raises(UsageError, match=f"^{message}40 and 20: reference_count=20 cuts the larger") as caught:
+        evaluate(images[:20], against=images[20:], **how)
+    assert not isinstance(caught.value, PartlyScored)
+    with pytest.raises(UsageError, match=f"^{message}20 and 40: count=20 cuts the larger set"):
+        evaluate(images[20:], against=images[:20], **how)
+    found = evaluate(images[:20], against=images[20:], reference_count=20, **how)
+    assert [score.protocol["reference_count"] for score in found.values()] == [20] * len(found)
+    other_way = evaluate(images[20:], against=images[:20], count=20, **how)
+    assert [score.protocol["samples"] for score in other_way.values()] == [20] * len(found)
+    with pytest.raises(UsageError, match="40 images, fewer than the 41 asked for"):
+        evaluate(images[:20], against=images[20:], reference_count=41, **how)
 
 
 def test_what_would_be_ignored_is_refused() -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,19 +32,24 @@ class EvalOptions:
 
     Attributes:
         target: What to score: the folder of a run, or images: a folder, FILE.zip, FILE.npz or a source.
-        against: Real images: a folder, FILE.zip, FILE.npz or a source; `zerosum data` lists all sources. None: the
-            run's own.
+        against: Real images: a folder, FILE.zip, FILE.npz or a source; `zerosum data` lists all sources; or
+            stats:FILE.npz, saved statistics of some. None: the run's own.
         metrics: Names of scores, separated by commas, such as fid,kid,pr,dc; `--metrics help` lists all of them.
-            None: the scores that training ends with for a run, and fid for images, or scores that need no download
-            where Inception's weights are not on this machine.
+            None: the scores that training ends with for a run, with fid where features are named, and fid for images,
+            or scores that need no download where Inception's weights are not on this machine; copying besides where
+            there are held-out images.
         features: Network that extracts features: inception, inception-clean, vgg16, shipped, random or FILE.onnx.
             auto: shipped for grey 32x32 images, otherwise inception.
         held_out: Real images that were not trained on, for copying, cas and polygons. The test split of a source that
             has one is used.
         count: Number of samples. None: as many as there are real images, at most 50,000; for the scores that training
             ends with, half of the real images, or 2,500 points.
-        size: Side to which images of folders and zip files are brought, in pixels. None: that of the real images where
-            they have one, otherwise that of the images to score.
+        reference_count: Number of real images, for scores that take as many of both. None: all.
+        size: Side to which images are brought on both sides, in pixels. None: they stay as they are, and sets of
+            unlike sizes are refused. Real images for a run are brought to its size, with a note.
+        crop: Whether images are cut to their centre squares first, on both sides.
+        background: Colour on which transparent images of files are put: a name, such as white, or #rrggbb. None:
+            transparency is left out, as other tools do; for a run white, as in training.
         truncation: Largest size of a latent's component: larger ones are drawn again, as by `zerosum sample`.
             None: latents as in training.
         standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh. 0: the
@@ -54,6 +59,8 @@ class EvalOptions:
         repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
             printed too.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
+        save_stats: File to which mean and covariance of the target's features are saved, FILE.npz, as pytorch-fid, ADM and
+            EDM have them; nothing is scored. None: nothing is saved.
         out: File to which the scores of images are added, FILE.jsonl. None: they are only printed.
         best: Whether to use the checkpoint with the best score instead of the newest one.
         step: Iterations after which the wanted checkpoint was saved. None: the newest, or the best.
@@ -67,12 +74,16 @@ class EvalOptions:
     features: str = "auto"
     held_out: str | None = None
     count: int | None = None
+    reference_count: int | None = None
     size: int | None = None
+    crop: bool = False
+    background: str | None = None
     truncation: float | None = None
     standing: int = 0
     seed: int | None = None
     repeats: int = 1
     memory_mib: float = 512.0
+    save_stats: str | None = None
     out: str | None = None
     best: bool = False
     step: int | None = None
@@ -91,15 +102,22 @@ def run(argv: list[str]) -> int:
         return 0
     from zerosum.runs.evaluation import Evaluation, PartlyScored
 
+    if options.save_stats is not None:
+        return _save_statistics(options, Path(options.save_stats))
     printer = _Printer(options)
     with progress(None, "scoring", True) as advance:
         evaluation = Evaluation(_question(options), show=counted(advance), progress=True)
         _check_target(evaluation, options)
         first = evaluation.target.seed if options.seed is None else options.seed
-        for seed in range(first, first + options.repeats):
-            printer.begin()
-            for score in evaluation.scores(seed):
-                printer.add(score, named=evaluation.named)
+        try:
+            for seed in range(first, first + options.repeats):
+                printer.begin()
+                for score in evaluation.scores(seed):
+                    printer.add(score, named=evaluation.named)
+        except BaseException:
+            if options.json and any(printer.by_seed):  # what there is already is not lost
+                printer.end(refused=evaluation.refused)
+            raise
     try:
         evaluation.finish(score for scores in printer.by_seed for score in scores)
     except PartlyScored as error:
@@ -109,12 +127,25 @@ def run(argv: list[str]) -> int:
     return 0
 
 
+def _save_statistics(options: EvalOptions, path: Path) -> int:
+    from zerosum.runs.evaluation import print_note
+    from zerosum.runs.statistics import save_statistics
+
+    for name, given in {"repeats": options.repeats > 1, "out": options.out is not None, "json": options.json}.items():
+        if given:
+            raise UsageError(f"{name}: --save-stats scores nothing; leave it out", argument=name)
+    with progress(None, "features", True) as advance:
+        show = counted(advance)
+        print(save_statistics(_question(options), path, print_note, seed=options.seed, show=show, progress=True))
+    return 0
+
+
 def _question(options: EvalOptions) -> Question:
     from zerosum.metrics.registry import parse_names
     from zerosum.runs.targets import Question
 
-    shared = ("target", "against", "features", "count", "held_out", "size", "truncation", "standing", "best", "step")
-    asked = {name: getattr(options, name) for name in (*shared, "memory_mib", "device")}
+    own = {"metrics", "seed", "repeats", "save_stats", "out", "json"}
+    asked = {one.name: getattr(options, one.name) for one in fields(options) if one.name not in own}
     return Question(metrics=None if options.metrics is None else parse_names(options.metrics), **asked)
 
 

@@ -3,6 +3,8 @@
 What is done, in order: the first frame is taken, the EXIF orientation applied, every mode brought to 8-bit grey or RGB,
 and transparency composited on white; then the centre square is cut out and resized with an antialiasing (Lanczos)
 filter. Colour profiles are not applied.
+
+:func:`decode_unchanged` reads images to be scored: at their own size, and with colours as other tools take them.
 """
 
 import io
@@ -11,7 +13,7 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from zerosum.data.images import Pixels
 
@@ -19,6 +21,16 @@ from zerosum.data.images import Pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 MAX_PIXELS = 100_000_000  # images with more are refused: a file of a few kilobytes can claim gigabytes of them
+_ORIENTATION = 0x0112  # the tag of EXIF
+_TURNS = {  # what turns an image of this orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 FAILURES = (  # what Pillow's readers are known to raise on damaged files
     OSError,
     SyntaxError,
@@ -63,11 +75,7 @@ def decode(content: bytes, size: int, channels: int | None) -> Decoded:
         Exception: One of ``FAILURES``, when the content is damaged.
     """
     with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise ValueError(
-                f"{opened.width} x {opened.height} pixels is more than the {MAX_PIXELS:,} that are accepted; "
-                "shrink the image first if it is genuine"
-            )
+        _check_pixels(opened)
         opened.seek(0)
         upright = ImageOps.exif_transpose(opened)
         transparent = is_transparent(upright)
@@ -79,6 +87,72 @@ def decode(content: bytes, size: int, channels: int | None) -> Decoded:
     if square.ndim == 3:
         return Decoded(square, _channels_equal(square), smallest < size, transparent)
     return Decoded(np.repeat(square[..., None], channels or 3, axis=2), True, smallest < size, transparent)
+
+
+class Unchanged(NamedTuple):
+    """One image at its own size.
+
+    Attributes:
+        pixels: Array uint8 ``(H, W, 3)``; the channels of a grey image are equal.
+        grey: Whether it is grey.
+        transparent: Whether some of it is transparent.
+        deep: Whether it had 16 bits a pixel, which were rounded to 8.
+        turned: Whether its EXIF orientation turned or mirrored it.
+    """
+
+    pixels: Pixels
+    grey: bool
+    transparent: bool
+    deep: bool
+    turned: bool
+
+
+def decode_unchanged(content: bytes, background: str | None = None) -> Unchanged:
+    """Decode one image at its own size, for scores.
+
+    The first frame is taken, turned upright by its EXIF orientation, and brought to 8-bit RGB as Pillow's
+    ``convert("RGB")`` does it, which torch-fidelity, pytorch-fid and clean-fid call: transparency is left out, and what
+    colour lies under it shows. Grey of 16 bits, which that would cut off at 255, is rounded to 8 bits.
+
+    Args:
+        content: Bytes of the file.
+        background: Colour on which transparent images are put, such as ``"white"`` or ``"#102030"``. ``None``: their
+            transparency is left out.
+
+    Raises:
+        ValueError: The image has more than ``MAX_PIXELS`` pixels.
+        Exception: One of ``FAILURES``, when the content is damaged.
+    """
+    with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+        _check_pixels(opened)
+        opened.seek(0)
+        way = _TURNS.get(_orientation_of(opened))
+        upright = opened.copy() if way is None else opened.transpose(way)
+        transparent = is_transparent(upright)
+        deep = upright.mode.startswith("I")
+        if deep:
+            upright = Image.fromarray(_from_16_bit(np.asarray(upright)))
+        elif transparent and background is not None:
+            layer = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", layer.size, ImageColor.getrgb(background)), layer)
+        pixels = np.asarray(upright.convert("RGB"))
+    return Unchanged(pixels, _channels_equal(pixels), transparent, deep, way is not None)
+
+
+def _orientation_of(opened: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where there is none that can be read."""
+    try:
+        return int(opened.getexif().get(_ORIENTATION, 1))
+    except (*FAILURES, AttributeError):  # a tag that is damaged spoils no picture
+        return 1
+
+
+def _check_pixels(opened: Image.Image) -> None:
+    if opened.width * opened.height > MAX_PIXELS:
+        raise ValueError(
+            f"{opened.width} x {opened.height} pixels is more than the {MAX_PIXELS:,} that are accepted; "
+            "shrink the image first if it is genuine"
+        )
 
 
 def is_transparent(image: Image.Image) -> bool:

@@ -22,6 +22,16 @@ SOURCES = (
 
 def load_hf(ask: Ask) -> Images:
     """The images of ``NAME``, ``NAME#CONFIG`` or a folder saved by ``save_to_disk``."""
+    found, kind = find_rows(ask)
+    return load_listing(found, ask, kind)
+
+
+def find_rows(ask: Ask) -> tuple[Listing, str]:
+    """The rows of a data set, and what tells this data set from others.
+
+    Raises:
+        DataError: There is no such data set, or it holds no images.
+    """
     try:
         import datasets
     except ImportError as error:
@@ -35,7 +45,7 @@ def load_hf(ask: Ask) -> Images:
     if not items:
         raise DataError(f"{ask.source}: the {ask.split} split holds no rows")
     # The fingerprint of a dataset changes with its content and with every operation on it.
-    return load_listing(Listing(items, labels, classes, notes), ask, f"hf:{table._fingerprint}")
+    return Listing(items, labels, classes, notes), f"hf:{table._fingerprint}"
 
 
 def _open(datasets: Any, ask: Ask) -> Any:

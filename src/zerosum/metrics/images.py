@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zerosum.core.random import generator
 from zerosum.metrics.sampling import SampleFunction, draw, pieces
+from zerosum.metrics.shared.ordering import content_keys, content_order
 
 SMALLEST = 2  # images below which no measure says anything
 
@@ -50,6 +51,8 @@ class ImageSet:
         classes: Names of the classes.
         maker: Generator, where there is one and it takes only latents.
         pick: Function from indices to images uint8 (n, C, H, W), where images can be read in any order.
+        decoding: What was done to the files that they are from, in words; ``""`` for what is from no files.
+        path: Where these files are; ``""`` for what is from no files.
 
     Raises:
         ValueError: There are fewer images than any measure needs.
@@ -65,10 +68,16 @@ class ImageSet:
     classes: tuple[str, ...] = ()
     maker: Maker | None = field(default=None, repr=False)
     pick: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    decoding: str = ""
+    path: str = ""
 
     def __post_init__(self) -> None:
         if self.count < SMALLEST:
             raise ValueError(f"{self.name} has {self.count} image(s) to measure: at least {SMALLEST} are needed")
+
+    def moments(self, extractor: Any) -> Any:
+        """Statistics of an extractor's features that are known without a look at the images; ``None``: none are."""
+        return None
 
     def batches(self, size: int) -> ImageBatches:
         """All images, ``size`` at a time; they can be gone through again and again."""
@@ -157,7 +166,7 @@ class PointSet:
 
 
 def of_data(data: Any, count: int | None = None, *, kind: str = "real") -> ImageSet:
-    """The images of a source; fewer than all are taken in one fixed random order, the same for every caller.
+    """The images of a source; fewer than all are the first by their hashes, whatever order the source has.
 
     Args:
         data: Source of ``zerosum.data`` that holds ``pixels``.
@@ -174,7 +183,7 @@ def of_data(data: Any, count: int | None = None, *, kind: str = "real") -> Image
     count = total if count is None else count
     if count > total:
         raise ValueError(f"{data.name} has {total:,} images, fewer than the {count:,} asked for: ask for fewer")
-    chosen = None if count == total else torch.randperm(total, generator=generator("halves"))[:count].numpy()
+    chosen = None if count == total else _choose(data, count)
 
     def rows(which: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(stored[which])).permute(0, 3, 1, 2)
@@ -188,9 +197,28 @@ def of_data(data: Any, count: int | None = None, *, kind: str = "real") -> Image
     labels = None
     if data.labels is not None:
         labels = torch.as_tensor(np.asarray(data.labels))[slice(None) if chosen is None else torch.from_numpy(chosen)]
-    fingerprint = data.fingerprint if chosen is None else f"{data.fingerprint}:first {count} of a fixed order"
-    shape, classes = tuple(data.shape), tuple(data.classes)
-    return ImageSet(data.name, kind, fingerprint, shape, count, read, labels, classes, pick=pick)
+    fingerprint = data.fingerprint if chosen is None else f"{data.fingerprint}:first {count} by their hashes"
+    return ImageSet(
+        name=data.name,
+        kind=kind,
+        fingerprint=fingerprint,
+        shape=tuple(data.shape),
+        count=count,
+        read=read,
+        labels=labels,
+        classes=tuple(data.classes),
+        pick=pick,
+        decoding=getattr(data, "decoding", ""),
+        path=getattr(data, "path", ""),
+    )
+
+
+def _choose(data: Any, count: int) -> npt.NDArray[np.int64]:
+    """Indices of the first images of a source by their hashes."""
+    parts = (torch.from_numpy(data.pixels[start : start + n]) for start, n in pieces(len(data.pixels), 1_000))
+    keys = torch.cat([content_keys(part.permute(0, 3, 1, 2)) for part in parts])
+    labels = None if data.labels is None else torch.as_tensor(np.asarray(data.labels))
+    return np.asarray(content_order(keys, labels)[:count].numpy())
 
 
 def of_generator(

@@ -8,6 +8,7 @@ from zerosum.errors import UsageError
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.images import ImageSet, PointSet, SampleSet
 from zerosum.metrics.measure import Measure
+from zerosum.metrics.shared.class_names import check_pairs
 
 
 def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, held_out: SampleSet | None) -> None:
@@ -32,15 +33,47 @@ def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, held_out: Sa
         if isinstance(samples, PointSet) and not measure.of_points:
             raise _refusal(measure, f"looks at images, and {samples.name} has points")
         if tuple(samples.shape) != tuple(real.shape):
-            ours, theirs = ("x".join(map(str, one.shape)) for one in (samples, real))
-            raise UsageError(
-                f"{samples.name} has {_kind(samples)} of {ours}, {real.name} {_kind(real)} of {theirs}: bring both to "
-                "one size and number of channels; nothing is resized silently"
-            )
+            raise _unlike(samples, real)
         if isinstance(samples, ImageSet) and "labels" in measure.needs and samples.labels is None:
             raise _refusal(measure, f"needs the class of each image, and {samples.name} has no labels")
+        if isinstance(samples, ImageSet) and isinstance(real, ImageSet) and "labels" in measure.needs and real.classes:
+            check_pairs(samples.classes, samples.name, real.classes, real.name)
     if isinstance(fake, ImageSet) and "latents" in measure.needs and fake.maker is None:
         raise _refusal(measure, f"needs a run whose generator takes only latents, which {fake.name} is not")
+
+
+def _unlike(samples: SampleSet, real: SampleSet) -> UsageError:
+    ours, theirs = ("x".join(map(str, one.shape)) for one in (samples, real))
+    files = samples.kind == "files" and len(samples.shape) == len(real.shape) == 3
+    side = min(*samples.shape[1:], *real.shape[1:]) if files else 0
+    how = f", with size={side} for instance" if files and samples.shape[1:] != real.shape[1:] else ""
+    return UsageError(
+        f"{samples.name} has {_kind(samples)} of {ours}, {real.name} {_kind(real)} of {theirs}: bring both to one size "
+        f"and number of channels{how}; nothing is resized silently",
+        argument="size" if how else None,
+    )
+
+
+def check_equal(measure: Measure, real: int | None, fake: int) -> None:
+    """Refuse a measure that compares as many real as generated images, where there are not as many.
+
+    Args:
+        measure: The measure.
+        real: Number of real images; ``None`` for a distribution.
+        fake: Number of images to be measured.
+
+    Raises:
+        UsageError: The numbers differ; the message says what cuts the larger set.
+    """
+    if "equal" not in measure.needs or real in (None, fake):
+        return
+    assert real is not None
+    larger = "reference_count" if real > fake else "count"
+    raise UsageError(
+        f"{measure.name} takes as many real as generated images, and there are {real:,} and {fake:,}: "
+        f"{larger}={min(real, fake)} cuts the larger set",
+        argument=larger,
+    )
 
 
 def _kind(samples: SampleSet) -> str:

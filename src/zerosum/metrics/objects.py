@@ -83,9 +83,8 @@ class Metric:
         self._sides = {name: self._new_side(name) for name in (REAL, FAKE, HELD_OUT)}
 
     def _new_side(self, name: str) -> Gatherer:
-        real, needed = name != FAKE, self._measure.keeps_pixels(real=name != FAKE)
-        keeps = needed or (name == HELD_OUT and not self._measure.sees)
-        return Gatherer(self._measure.reads, keeps_pixels=keeps, hashes=real)
+        keeps = self._measure.keeps_pixels(real=name != FAKE) or (name == HELD_OUT and not self._measure.sees)
+        return Gatherer(self._measure.reads, keeps_pixels=keeps, hashes=True)
 
     @property
     def device(self) -> torch.device:

@@ -8,9 +8,11 @@ from typing import Any
 
 Plain = str | int | float | bool | None
 
-# A seed says which repetition this was, not what was measured. The library's version is recorded for the reader; a
-# change of method that moves the numbers must raise PROTOCOL, which does separate scores.
-_NOT_COMPARED = frozenset({"seed", "zerosum"})
+# A seed says which repetition this was, not what was measured, and what was scored is what a comparison is about. The
+# library's version is recorded for the reader; a change of method that moves the numbers must raise PROTOCOL, which
+# does separate scores. How the reference was read, and its size, are in its fingerprint.
+SCORED = ("sample", "sample_path", "sample_fingerprint", "sample_decoding")  # facts that say what was scored
+_NOT_COMPARED = frozenset({"seed", "zerosum", *SCORED, "image_shape", "reference_decoding"})
 PROTOCOL = 1
 
 
@@ -21,8 +23,9 @@ class Score:
     Attributes:
         name: Name of what was measured, such as ``"fd_fashion"``.
         value: The number.
-        protocol: How it was measured: features and their hash, reference and its fingerprint and count, number of
-            samples, seed, split, and whatever else moves the number. There are only plain values, so that it can be
+        protocol: What was measured (``sample``, ``sample_path``, ``sample_fingerprint``) and how: features and their
+            hash, reference and its fingerprint and count, number of samples, seed, split,
+            and whatever else moves the number. There are only plain values, so that it can be
             written and compared.
         details: Numbers that explain the value, such as the share of each class.
 
@@ -134,7 +137,8 @@ def _format_number(value: float) -> str:
 def differences(a: Score, b: Score) -> dict[str, tuple[Plain, Plain]]:
     """Where two scores were not measured alike: field -> (value in ``a``, value in ``b``); empty if comparable.
 
-    The seed says which repetition it was, and the library's version is for the record: neither counts. A field that
+    The seed says which repetition it was, the sample what was scored, and the library's version is for the record: none
+    of them counts. A field that
     only one of them has counts as ``None`` in the other.
     """
     found: dict[str, tuple[Plain, Plain]] = {} if a.name == b.name else {"name": (a.name, b.name)}

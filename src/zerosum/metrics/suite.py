@@ -22,11 +22,20 @@ from zerosum.metrics.images import (
     points_of_generator,
 )
 from zerosum.metrics.measure import Context, Measure, NotApplicable, Number
-from zerosum.metrics.needs import check_features, check_needs
+from zerosum.metrics.needs import check_equal, check_features, check_needs
 from zerosum.metrics.registry import choose, defaults_for
 from zerosum.metrics.sampling import Progress, SampleFunction
-from zerosum.metrics.score import PROTOCOL, Plain, Score, extend_protocol
+from zerosum.metrics.score import PROTOCOL, SCORED, Plain, Score, extend_protocol
 from zerosum.metrics.sides import Side
+
+# What ends one measure, and not those after it: samples that it does not take, sums that do not converge, no memory.
+_REFUSALS: tuple[type[Exception], ...] = (
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+    torch.OutOfMemoryError,
+    torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+)
 
 Fakes = Callable[[int], SampleSet]  # number of samples -> so many to be scored
 
@@ -42,7 +51,7 @@ class Judge:
             :func:`.as_extractor` takes it. It is made when the first measure reads it.
         context: What measures may depend on besides the samples.
         lenient: Whether to leave out a measure that says nothing about these samples.
-        progress: Called with (done, total) generated images.
+        progress: Called with (done, total) images of one side after the other, as they are looked at.
     """
 
     measures: tuple[Measure, ...]
@@ -66,21 +75,34 @@ class Judge:
         """
         _ = self._extractors
 
-    def check(self, fake: SampleSet, held_out: SampleSet | None = None) -> None:
+    def check(
+        self,
+        fake: SampleSet,
+        held_out: SampleSet | None = None,
+        *,
+        count: int | None = None,
+        held: int | None = None,
+    ) -> None:
         """Refuse measures that cannot be taken of such samples, before anything is computed or downloaded.
 
         Args:
             fake: Some samples, of which no pixel is read.
             held_out: Real images that no generator was trained on, where there are some.
+            count: As in :meth:`scores`.
+            held: As in :meth:`scores`.
 
         Raises:
             UsageError: A measure needs what the samples do not have, or its features do not fit them.
         """
         for measure in self.measures:
             check_needs(measure, self.real, fake, held_out)
+            if "equal" in measure.needs:
+                check_equal(measure, self.real.count, count or _number(measure, Side(self.real), held))
         for measure in self.measures:
             if measure.sees:
                 check_features(measure, self._extractors[measure.features], tuple(fake.shape))
+                if isinstance(self.real, ImageSet) and not measure.one_sided:
+                    self.real.moments(self._extractors[measure.features])  # refuses statistics of other features
 
     def with_held_out(self, images: ImageSet) -> Judge:
         """The same with real images that no generator was trained on, for measures that need them.
@@ -109,7 +131,7 @@ class Judge:
     def _real_side(self, measure: Measure) -> Side:
         key = _key(measure)
         if key not in self._real_sides:
-            self._real_sides[key] = replace(self._side(self.real, measure), progress=None)
+            self._real_sides[key] = self._side(self.real, measure)
         return self._real_sides[key]
 
     def scores(
@@ -147,12 +169,18 @@ class Judge:
                 if key not in sides:
                     sides[key] = self._side(fakes(number), measure)
                 yield from score(measure, real, sides[key], context, extra)
-            except ValueError as error:
+            except _REFUSALS as error:
                 if self.lenient and isinstance(error, NotApplicable):
                     continue
                 if refused is None:
                     raise
-                refused(measure, error)
+                refused(measure, error if isinstance(error, ValueError) else ValueError(_in_words(error)))
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong in a library or for want of memory, as one line."""
+    said = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__.lstrip('_')}{f': {said}' if said else ''}"
 
 
 def _number(measure: Measure, real: Side, held: int | None) -> int:
@@ -204,7 +232,8 @@ def score(
 def _complete_protocol(protocol: Mapping[str, Plain], number: Number, extra: Mapping[str, Plain]) -> dict[str, Plain]:
     told = {**protocol, **number.constants}
     if number.of == "real":  # a yardstick knows nothing of the generator
-        return {**{key: value for key, value in told.items() if key != "seed"}, "sample_kind": "real"}
+        ours = {"seed", *SCORED}
+        return {**{key: value for key, value in told.items() if key not in ours}, "sample_kind": "real"}
     return extend_protocol(told, extra)
 
 
@@ -212,13 +241,16 @@ def _protocol(measure: Measure, real: Side, fake: Side, context: Context) -> dic
     samples, reference = fake.samples, real.samples
     protocol: dict[str, Plain] = {
         "protocol": PROTOCOL,
+        "sample": samples.name,
+        "sample_fingerprint": samples.fingerprint,
         "samples": samples.count,
         "sample_kind": samples.kind,
         "seed": context.seed,
         "zerosum": __version__,
     }
     if isinstance(samples, ImageSet):
-        protocol["pixels"] = "8 bits"
+        protocol |= {"pixels": "8 bits", "image_shape": "x".join(map(str, samples.shape))}
+        protocol |= {"sample_decoding": samples.decoding} if samples.decoding else {}
     if measure.sees:
         seen = fake.looks
         protocol |= {"features": seen.name, "features_hash": seen.hash, "resize": seen.resize}
@@ -228,6 +260,8 @@ def _protocol(measure: Measure, real: Side, fake: Side, context: Context) -> dic
             "reference_fingerprint": reference.fingerprint,
             "reference_count": reference.count,
         }
+        if isinstance(reference, ImageSet) and reference.decoding:
+            protocol["reference_decoding"] = reference.decoding
     return protocol
 
 

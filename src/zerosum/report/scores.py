@@ -16,7 +16,18 @@ from zerosum.report.page import number, summarise, table
 
 # Fields of the protocol that do not say what was measured, as in metrics/score.py, which imports torch. A test compares
 # the two.
-NOT_COMPARED = frozenset({"seed", "zerosum"})
+NOT_COMPARED = frozenset(
+    {
+        "seed",
+        "zerosum",
+        "sample",
+        "sample_path",
+        "sample_fingerprint",
+        "sample_decoding",
+        "image_shape",
+        "reference_decoding",
+    }
+)
 
 
 class Measurement(NamedTuple):

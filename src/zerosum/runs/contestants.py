@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from zerosum.errors import UsageError
 from zerosum.files import Row, Rows
 from zerosum.folder import RunFolder
-from zerosum.metrics.score import Score, differences
+from zerosum.metrics.score import Plain, Score, differences
 from zerosum.runs.settings import SAFE
 
 # Settings that do not change what is trained, besides those that a resumed run may change; the data count by content.
@@ -75,12 +75,15 @@ class Contestant:
         return json.dumps([own, settings, self.record["data"].get("fingerprint")], sort_keys=True, default=str)
 
     def last(self, name: str) -> list[Score]:
-        """The scores ``name`` of the last step: one for each seed, all measured as the newest one was."""
+        """The scores ``name`` of the last step: one for each seed, all of the same samples, or of the same generator's,
+        and measured as the newest one was.
+        """
         scores = [(step, score) for step, _, score in self.rows if score.name == name]
         if not scores:
             return []
         last_step, newest = scores[-1]
-        alike = [score for step, score in scores if step == last_step and not differences(score, newest)]
+        same = [score for step, score in scores if step == last_step and _sample(score) == _sample(newest)]
+        alike = [score for score in same if not differences(score, newest)]
         return list({score.protocol.get("seed"): score for score in alike}.values())
 
     def last_step(self, name: str | None = None) -> int:
@@ -99,6 +102,13 @@ class Contestant:
         rows = [row["losses"] for row in self.log if row.get("losses")]
         late = rows[-max(1, round(LATE * len(rows))) :]
         return {name: statistics.fmean(row.get(name, math.nan) for row in late) for name in (late[-1] if late else {})}
+
+
+def _sample(score: Score) -> tuple[Plain, ...]:
+    """What was scored. A generator's samples have another fingerprint for each seed, and the same name."""
+    told = score.protocol
+    files = told.get("sample_kind") == "files"
+    return told.get("sample"), told.get("sample_fingerprint") if files else None
 
 
 def read(source: str | PathLike[str] | HasPath) -> Contestant:

@@ -66,12 +66,16 @@ class Evaluation:
         self.target = open_target(question, tell, progress=progress)
         self.named = question.metrics is not None
         self.refused: dict[str, str] = {}
+        names, also = _names(question, self.target.data, is_run=self.target.folder is not None, note=tell)
         request = scoring.Request(
-            _names(question, self.target.data, is_run=self.target.folder is not None, note=tell),
+            names,
             question.features,
-            question.held_out,
+            question.held_out if self.target.held_out is None else self.target.held_out,
             question.memory_mib,
             question.device,
+            also,
+            self.target.count,
+            self.target.held,
         )
         some = self.target.fakes(self.target.count or self.target.held or 2, self.target.seed)
         self._judge = scoring.judge_of(self.target.real, request, self.target.data, show, some)
@@ -139,8 +143,9 @@ class Evaluation:
 # fmt: off
 def evaluate(
     target: str | PathLike[str] | Run | Any, *, against: Any = None, metrics: str | Iterable[str] | None = None,
-    features: AnyFeatures = "auto", count: int | None = None, seed: int | None = None, held_out: Any = None,
-    labels: Any = None, size: int | None = None, truncation: float | None = None, standing: int = 0, best: bool = False,
+    features: AnyFeatures = "auto", count: int | None = None, reference_count: int | None = None,
+    seed: int | None = None, held_out: Any = None, labels: Any = None, size: int | None = None, crop: bool = False,
+    background: str | None = None, truncation: float | None = None, standing: int = 0, best: bool = False,
     step: int | None = None, memory_mib: float = 512.0, device: str = "auto", progress: bool = False,
 ) -> Scores:
     # fmt: on
@@ -152,17 +157,23 @@ def evaluate(
         target: A run (its folder, or a :class:`Run`), or images, as :func:`zerosum.data.load` takes them: the path of a
             folder, .zip or .npz, a source, an array, a tensor or a data set.
         against: Real samples, as ``load`` takes them. ``None``: the run's own.
-        metrics: Names of measures. ``None``: what a training ends with for a run; fid for images, or what needs no
-            download where Inception's weights are not on this machine.
+        metrics: Names of measures. ``None``: what a training ends with for a run, and fid where ``features`` are
+            named; fid for images, or what needs no download where Inception's weights are not on this machine; and
+            copying where there are ``held_out`` images.
         features: Network that extracts features, as :class:`zerosum.metrics.Metric` takes it. ``"auto"``: shipped for
             grey images of 32x32, otherwise inception.
         count: Number of samples. ``None``: all images of a set; as many of a run as there are real images, at most
-            50,000, or half of that or 2,500 points for what a training ends with.
+            50,000, or half of that or 2,500 points for what a training ends with. Fewer images than there are come in
+            one fixed random order.
+        reference_count: Number of real images, in one fixed random order. ``None``: all.
         seed: Seed of samples, subsets and permutations. ``None``: one more than the run's own; 0 for images.
         held_out: Real images that were not trained on, as ``load`` takes them; of a source its test split.
         labels: Classes of images that are given as an array or tensor.
-        size: Side to which images of folders and zip files are brought, in pixels. ``None``: that of ``against`` where
-            it has one, otherwise that of the images to score.
+        size: Side to which images are brought on both sides, in pixels. ``None``: they stay as they are, and sets of
+            unlike sizes are refused. Real images for a run are brought to its size.
+        crop: Whether images are cut to their centre squares first, on both sides.
+        background: Colour on which transparent images of files are put, such as "white" or "#102030". ``None``:
+            transparency is left out, as other tools do; for a run white, as in training.
         truncation: Largest size of a latent's component. ``None``: latents as in training.
         standing: Batches of 250 samples from which batch-norm statistics are taken. 0: the statistics of training.
         best: Whether to score the checkpoint with the best score instead of the newest one.
@@ -210,12 +221,14 @@ def print_note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def _names(question: Question, data: Any, *, is_run: bool, note: Note) -> tuple[str, ...]:
-    """Names of the measures; ``()`` for those that fit the data."""
+def _names(question: Question, data: Any, *, is_run: bool, note: Note) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the measures, ``()`` for those that fit the data; and of those that are taken besides."""
     if question.metrics is not None:
-        return question.metrics
+        return question.metrics, ()
+    # What was given for measures to read is read.
+    copying = () if question.held_out is None else ("copying",)
     if is_run or data.is_points:
-        return ()
+        return (), (*(("fid",) if question.features != "auto" else ()), *copying)
     features, shape = question.features, tuple(data.shape)
     if isinstance(features, str) and need_download(features, shape) and features == "auto":
         names = ", ".join(defaults_for(data))
@@ -223,5 +236,5 @@ def _names(question: Question, data: Any, *, is_run: bool, note: Note) -> tuple[
             f"{decide(features, shape)}'s weights are not on this machine: {names or 'no score'} instead of fid, which "
             "metrics=fid downloads"
         )
-        return ()
-    return ("fid",)
+        return (), copying
+    return ("fid", *copying), ()

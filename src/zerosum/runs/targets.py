@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,23 @@ from torch import Tensor, nn
 
 from zerosum.core.random import generator
 from zerosum.data import Data, load
+from zerosum.data.arrays import note_shape
 from zerosum.data.ask import expand
 from zerosum.data.points import Points
-from zerosum.data.sources import is_source, resolve
+from zerosum.data.sources import is_source
 from zerosum.errors import UsageError, nearest
 from zerosum.files import printable
 from zerosum.folder import RunFolder
 from zerosum.metrics.images import PointSet, SampleSet, points_of_generator
+from zerosum.metrics.reference import check_measures, read_reference, statistics_path
 from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
-from zerosum.runs.native import native_side
+from zerosum.runs.native import FileReading
 from zerosum.runs.opening import open_checkpoint
+from zerosum.runs.reading import are_files, in_colour, load_as_for_training, load_unchanged
 from zerosum.runs.sampler import Sampler
 
 Note = Callable[[str], None]
-RESIZED = ("folder", "zip", "hf")  # kinds of sources whose images are brought to a size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,10 @@ class Question:
     count: int | None = None
     held_out: Any = None
     labels: Any = None
+    reference_count: int | None = None
     size: int | None = None
+    crop: bool = False
+    background: str | None = None
     truncation: float | None = None
     standing: int = 0
     best: bool = False
@@ -51,15 +56,28 @@ class Question:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.count, int) and not isinstance(self.count, bool)
-        if self.count is not None and (not whole or self.count < 2):
-            raise UsageError(f"count must be a whole number of at least 2, got {self.count}", argument="count")
+        for name in ("count", "reference_count"):
+            count = getattr(self, name)
+            whole = isinstance(count, int) and not isinstance(count, bool)
+            if count is not None and (not whole or count < 2):
+                raise UsageError(f"{name} must be a whole number of at least 2, got {count}", argument=name)
         if not isinstance(self.standing, int) or self.standing < 0:
             raise UsageError(f"standing must be at least 0, got {self.standing}", argument="standing")
         if self.truncation is not None and not self.truncation > 0:
             raise UsageError(f"truncation must be above 0, got {self.truncation}", argument="truncation")
+        against_statistics = statistics_path(self.against) is not None
+        if against_statistics and self.metrics is None:
+            object.__setattr__(self, "metrics", ("fid",))
         if self.metrics is not None:
-            scoring.choose_measures(self.metrics)
+            chosen = scoring.choose_measures(self.metrics).values()
+            if against_statistics:
+                check_measures(chosen)
+        _ = self.reading
+
+    @cached_property
+    def reading(self) -> FileReading:
+        """What is done to images of files."""
+        return FileReading(self.size, self.crop, self.background)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +95,7 @@ class Target:
         held: Number of samples that there are, where they are not generated.
         folder: Folder of the run; ``None`` for images.
         step: Iterations after which the run's generator was saved.
+        held_out: Real images that were not trained on, or what names them; ``None`` where there are none.
     """
 
     name: str
@@ -89,6 +108,7 @@ class Target:
     held: int | None = None
     folder: RunFolder | None = None
     step: int = 0
+    held_out: Any = None
 
 
 def open_target(question: Question, note: Note, *, progress: bool = False) -> Target:
@@ -104,7 +124,7 @@ def open_target(question: Question, note: Note, *, progress: bool = False) -> Ta
         DataError: Images cannot be loaded.
         CheckpointError: The run has no readable checkpoint.
     """
-    folder = _find_run(question.target)
+    folder = find_run(question.target)
     if folder is not None:
         return _open_run(question, folder, note, progress)
     _refuse_generators(question.target)
@@ -121,8 +141,12 @@ def open_target(question: Question, note: Note, *, progress: bool = False) -> Ta
     return _open_images(question, note, progress)
 
 
-def _find_run(target: Any) -> RunFolder | None:
-    """The folder of the run that is meant; ``None`` where images are."""
+def find_run(target: Any) -> RunFolder | None:
+    """The folder of the run that is meant; ``None`` where images are.
+
+    Raises:
+        UsageError: There is nothing of that name.
+    """
     named = isinstance(target, str | PathLike)
     place = target if named else getattr(target, "path", None)
     if not isinstance(place, str | PathLike):
@@ -157,6 +181,7 @@ def _name_of(target: Any) -> str:
 def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool) -> Target:
     if question.labels is not None:
         raise UsageError(f"labels: go with images, and {folder.path} is a run", argument="labels")
+    _refuse_reading(question, folder)
     own = question.target  # a `Run` knows which checkpoint it means, and what was given in Python
     how = dict(getattr(own, "_how", {}))
     if question.best or question.step is not None:
@@ -169,12 +194,16 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     }
     opened = open_checkpoint(folder.path, real=own_data, **how, **known)
     setup, sampler = opened.setup, opened.sampler
+    shape = tuple(setup.data.shape)
     if own_data:
         data = setup.data
         if data.fingerprint != folder.record()["data"]["fingerprint"]:
             note(f"{data.name} has changed since {folder.path} was trained on it")
+    elif statistics_path(question.against) is not None:
+        data = setup.data
     else:
-        data = scoring.load_like(question.against, tuple(setup.data.shape), progress=progress)
+        data = load_as_for_training(question.against, shape, question.background, progress=progress)
+        tell_of(data, note)
 
     @cache
     def adapted(seed: int) -> tuple[Sampler, dict[str, Plain]]:
@@ -187,9 +216,9 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     return Target(
         name=str(folder.path),
         data=data,
-        real=scoring.real_samples(data),
+        real=_real_samples(data, question, note),
         fakes=fakes,
-        facts=scoring.facts(setup) | adapted(seed)[1],
+        facts={**scoring.facts(setup), **adapted(seed)[1], "sample_path": str(folder.path.resolve())},
         seed=seed,
         count=question.count,
         folder=folder,
@@ -197,16 +226,38 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     )
 
 
+def _refuse_reading(question: Question, folder: RunFolder) -> None:
+    """Refuse what would be ignored of how images are read: a run's own data are, and stay, as they were trained on."""
+    for name, given in {"size": question.size, "crop": question.crop or None}.items():
+        if given is not None:
+            raise UsageError(
+                f"{name}={given}: is for images, and those of the run {folder.path} have one size, to which real ones "
+                "are brought as for training",
+                argument=name,
+            )
+    if question.background is not None and not are_files(question.against):
+        raise UsageError(
+            f"background={question.background}: is for real images of files, and none are named", argument="background"
+        )
+
+
 def _open_images(question: Question, note: Note, progress: bool) -> Target:
-    real = _load_reference(question, note, progress)
+    against_statistics = statistics_path(question.against) is not None
+    source = question.target if against_statistics else question.against  # of statistics there are no images
+    labels = question.labels if against_statistics else None
+    real = load_unchanged(source, question.reading, labels=labels, progress=progress)
     if real.is_points:
         points = _given_points(question, progress)
-        known = scoring.real_samples(real)
+        known = _real_samples(real, question, note)
         return Target(name=points.name, data=real, real=known, fakes=lambda count, seed: points, count=points.count)
-    shape = tuple(real.shape)
-    data = scoring.load_like(question.target, shape, labels=question.labels, progress=progress)
-    for told in data.notes:
-        note(told)
+    if question.background is not None and not (are_files(question.target) or are_files(source)):
+        raise UsageError(f"background={question.background}: is for images of files", argument="background")
+    data = real
+    if not against_statistics:
+        data = load_unchanged(question.target, question.reading, labels=question.labels, progress=progress)
+    for one in (data, real) if data is not real else (data,):
+        tell_of(one, note)
+    data, real = _match_colours(data, real, note)
     samples = scoring.images_of(data, question.count, kind="files")
 
     def fakes(count: int, seed: int) -> SampleSet:
@@ -215,41 +266,75 @@ def _open_images(question: Question, note: Note, progress: bool) -> Target:
         note(f"{count:,} of the {samples.count:,} images are taken where a measure compares with half of the real ones")
         return scoring.images_of(data, count, kind="files")
 
-    real_images, count = scoring.real_samples(real), question.count
-    return Target(name=samples.name, data=real, real=real_images, fakes=fakes, count=count, held=samples.count)
+    return Target(
+        name=samples.name,
+        data=real,
+        real=_real_samples(real, question, note),
+        fakes=fakes,
+        facts=_facts_of_files(question, samples.path),
+        count=question.count,
+        held=samples.count,
+        held_out=_held_out(question, tuple(real.shape), note, progress),
+    )
 
 
-def _load_reference(question: Question, note: Note, progress: bool) -> Data:
-    """The real images, in the size of those to score where they are brought to a size at all."""
-    against, size = question.against, question.size
-    resized = _path_resized(against)
-    if size is None and resized is not None:
-        size = _side_of(question)
-        if size is None:
-            note("the images to score have several sizes: all are brought to 64x64; to choose another size, say size=")
-        elif native_side(resized) != size:
-            note(f"{_name_of(against)}: brought to {size}x{size}, the size of the images to score")
-    data = load(against, size=size, progress=progress) if size is not None else load(against, progress=progress)
+def _real_samples(data: Data, question: Question, note: Note) -> SampleSet:
+    """The real samples, or as many of them as were asked for; or what statistics say of them."""
+    statistics = statistics_path(question.against)
+    if statistics is not None:
+        if question.reference_count is not None:
+            raise UsageError(
+                f"reference_count={question.reference_count}: {question.against} is of a fixed number of images",
+                argument="reference_count",
+            )
+        reference = read_reference(statistics)
+        for told in reference.notes(tuple(data.shape)):
+            note(told)
+        return reference.samples(tuple(data.shape))
+    if question.reference_count is None:
+        return scoring.real_samples(data)
+    if data.is_points:
+        raise UsageError(
+            f"reference_count={question.reference_count}: {data.name} is a distribution of points, without a number",
+            argument="reference_count",
+        )
+    return scoring.images_of(data, question.reference_count)
+
+
+def _facts_of_files(question: Question, path: str) -> dict[str, Plain]:
+    """What was asked of how images reach what looks at them, for protocols."""
+    facts: dict[str, Plain] = {
+        "image_size": f"{question.size}x{question.size}" if question.size else "native",
+        "crop": "centre square" if question.crop else "none",
+        "background": question.background or "none",
+    }
+    return facts | ({"sample_path": path} if path else {})
+
+
+def tell_of(data: Data, note: Note) -> None:
+    """Tell people what was odd about data, but for advice for training."""
+    wide = note_shape(*data.shape[1:]) if len(data.shape) == 3 else ""  # advice for training
     for told in data.notes:
-        note(told)
-    return data
+        if told != wide:
+            note(f"{data.name}: {told}")
 
 
-def _path_resized(source: Any) -> Path | None:
-    """The path of a source whose images are brought to a size; ``None`` for others, which have one."""
-    if not isinstance(source, str | PathLike):
-        return None
-    kind, _, where = resolve(source)[0].partition(":")
-    return expand(where) if kind in RESIZED else None
+def _match_colours(data: Data, real: Data, note: Note) -> tuple[Data, Data]:
+    """Both sides with as many channels: where one is in colour, grey images of the other are taken as RGB."""
+    if len(data.shape) != 3 or data.shape[0] == real.shape[0]:
+        return data, real
+    grey, other = (data, real) if data.shape[0] == 1 else (real, data)
+    note(f"{grey.name} is grey and {other.name} in colour: grey images are taken as RGB with three equal channels")
+    return (in_colour(data), real) if grey is data else (data, in_colour(real))
 
 
-def _side_of(question: Question) -> int | None:
-    """Side of the images to score, if they are squares of one size."""
-    path = _path_resized(question.target)
-    if path is not None:
-        return native_side(path)
-    shape = tuple(load(question.target, labels=question.labels, progress=False).shape)
-    return shape[1] if len(shape) == 3 and shape[1] == shape[2] else None
+def _held_out(question: Question, shape: tuple[int, ...], note: Note, progress: bool) -> Any:
+    """Held-out images of files, read as the others are; others are left to who loads them."""
+    if not are_files(question.held_out):
+        return question.held_out
+    data = load_unchanged(question.held_out, question.reading, split="test", progress=progress)
+    tell_of(data, note)
+    return in_colour(data) if shape[0] == 3 and data.shape[0] == 1 else data
 
 
 def _given_points(question: Question, progress: bool) -> PointSet:

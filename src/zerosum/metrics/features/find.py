@@ -57,6 +57,15 @@ def decide(name: str, shape: tuple[int, ...]) -> str:
     return "shipped" if tuple(shape) == IMAGE_SHAPE else "inception"
 
 
+def own_name(name: str) -> str:
+    """The name that a network of one's own bears: never that of published features, whose scores have known names.
+
+    Args:
+        name: The name that it was given.
+    """
+    return f"own-{name}" if name.lower() in extractor_names() else name
+
+
 def as_extractor(features: AnyFeatures, shape: tuple[int, ...], device: torch.device | str = "cpu") -> Extractor:
     """The extractor that ``features`` names or is.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zerosum.metrics.features.base import Features
+from zerosum.metrics.features.find import own_name
 from zerosum.metrics.features.resize import Mode, Resize, Size
 from zerosum.metrics.features.weights import weights_hash
 from zerosum.metrics.shared.arithmetic import plain_float32
@@ -90,7 +91,7 @@ class UserExtractor(ABC):
     """A network of the user as an extractor; see ``base.Extractor``.
 
     Args:
-        name: Name for protocols.
+        name: Name for protocols; ``own-`` comes before one that published features have.
         preparation: What happens to images first.
         device: Where to compute.
     """
@@ -99,7 +100,7 @@ class UserExtractor(ABC):
     dimensions: int
 
     def __init__(self, name: str, preparation: Preparation, device: torch.device | str) -> None:
-        self.name = name
+        self.name = own_name(name)
         self.device = torch.device(device)
         self._prepare = preparation
 

@@ -13,7 +13,7 @@ HELP = """usage: zerosum resume RUN [OPTIONS]
 
 Continue a run from its newest checkpoint. The options are those of `zerosum train RECIPE`. A run keeps the values that
 it was started with, but for those that do not change what was learnt: --steps, --minutes, --log-every, --sample-every,
---save-every, --keep, --eval-every and so on.
+--save-every, --keep, --eval-every and so on. It goes on with as many processes as it was trained with (torchrun).
 """
 
 

@@ -5,7 +5,8 @@ K more of its own updates on this batch, Adam's moments included; the derivative
 ordinary update per turn. Departures from the paper: on points, networks and settings are those of the authors' demo
 (github.com/poolio/unrolled_gan), which says that they differ from the paper's; the players take turns, where the demo
 asks for both updates at once. On images, DCGAN's networks and learning rate, with layer norm in the critic: batch norm
-would let it foresee what an update does through the statistics of one batch.
+would let it foresee what an update does through the statistics of one batch. What is foreseen is learnt from the
+samples in hand: those of one process, and of one part where a batch is taken in parts, so both change the loss.
 """
 
 import torch

@@ -12,14 +12,17 @@ import torch
 
 from zerosum import registry
 from zerosum.core import parallel
+from zerosum.core.dynamics import consensus
 from zerosum.core.ema import Average, warmed_up
 from zerosum.core.game import Player
 from zerosum.core.random import generator, reseed, seed_for
 from zerosum.data import Data, check_batch, check_data, load
 from zerosum.errors import UsageError
 from zerosum.pages import Page
+from zerosum.runs import limits
 from zerosum.runs.blame import blaming
 from zerosum.runs.settings import RESERVED, Settings, autocast_for, backend_for, device_for
+from zerosum.runs.sharing import check_sharing
 from zerosum.systems import Phase, Recipe
 
 
@@ -90,6 +93,7 @@ def build(
     """
     page = registry.page(recipe)
     full = _complete(page, arguments)
+    limits.check(page, full)
     device = device_for(settings)
     if not stand_in:
         wanted = settings.data if data is None else data
@@ -99,7 +103,7 @@ def build(
         settings = replace(settings, data=data.name)
     torch.manual_seed(seed_for(settings.seed, "init"))
     made = _call(page, data, full)
-    autocast = autocast_for(settings, device)
+    autocast = autocast_for(settings, device, points=data.is_points)
     made = replace(made, phases=tuple(_adapt(p, made, settings, autocast) for p in made.phases))
     _check(page.name, made, settings, None if stand_in else data)
     return Setup(page, full, settings, data, made, device, autocast, backend_for(settings, device))
@@ -169,20 +173,21 @@ def _check(name: str, recipe: Recipe, settings: Settings, data: Data | None) -> 
     for key, value in (("batch_size", recipe.batch_size), *(("steps", phase.steps) for phase in recipe.phases)):
         if type(value) is not int:
             raise UsageError(f"recipe {name!r}: its {key} must be a whole number, not {value!r}")
+        if value < 1:
+            raise UsageError(f"recipe {name!r}: its {key}={value} must be at least 1", argument=key)
     networks = recipe.phases[0].game.nets if recipe.phases else {}
     if recipe.generator not in networks:
         raise UsageError(
             f"recipe {name!r}: its generator is called {recipe.generator!r}, but its networks are "
             f"{', '.join(networks) or 'none'}; give Recipe(generator=...) one of these"
         )
-    if recipe.batch_size < 1 or recipe.steps < 1:
-        raise UsageError(f"recipe {name!r} needs at least one sample per batch and one step")
-    if recipe.batch_size % (world * settings.accumulate):
+    if world > 1 and getattr(recipe.dynamics, "__code__", None) is consensus(0).__code__:
         raise UsageError(
-            f"a batch of {recipe.batch_size} cannot be shared equally among {world} process(es) in "
-            f"{settings.accumulate} part(s) each: change batch_size or accumulate"
+            f"recipe {name!r}: consensus takes the squared length of the gradients of a whole batch, which is not the "
+            f"mean of those that {world} processes find in their parts: train with 1 process"
         )
     if data is not None:
+        check_sharing(name, recipe, settings.accumulate)
         check_batch(data, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
 
 

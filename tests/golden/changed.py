@@ -16,6 +16,5 @@ CHANGED: dict[str, str] = {
     "loss-meaning": f"It trains wgan-gp on points. {_TOY}",
     "points": f"It trains wgan-gp on points. {_TOY}",
     "sagan": "3x3 convolutions start with gain 1, as the authors' do, no longer with sqrt(2).",
-    "wgan-div": _TOY,
     "wgan-gp": _TOY,
 }

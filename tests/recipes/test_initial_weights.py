@@ -107,7 +107,7 @@ TABLE: dict[str, Entry] = {
     "unrolled": Entry(alike(DCGAN), alike(DEMO)),
     "vae": Entry(alike(DCGAN), alike(mlps_with_code), "PyTorch's"),
     "wgan": ON_DCGAN,
-    "wgan-div": TOY_OR(alike(RESIDUAL_32)),
+    "wgan-div": Entry(alike(RESIDUAL_32), TORCH, "PyTorch's"),
     "wgan-gp": TOY_OR(alike(RESIDUAL_32)),
 }
 

@@ -3,16 +3,17 @@
 L_D = E D(G(z)) - E D(x) + k E |grad D(x^)|^p and L_G = -E D(G(z)), x^ between real and generated samples. The critic's
 loss at its best is minus the Wasserstein divergence, without any Lipschitz constraint. Networks and initial weights are
 those of WGAN-GP's code: residual at 32 and 64 pixels (the authors' code has the latter, with the same weights); at
-other sizes DCGAN's, with layer norm in the critic; MLPs on points. Adam's settings and n_critic are those of the
-authors' code. Departures from it: it has k = 10, and a critic of opposite sign, which is the same game; its DCGAN has
-biases in all layers; its samples are normalised by the statistics of their own batch, these by running ones.
+other sizes DCGAN's, with layer norm in the critic. Adam's settings and n_critic are those of the authors' code.
+Departures from it: it has k = 10, and a critic of opposite sign, which is the same game; its DCGAN has biases in all
+layers; its samples are normalised by the statistics of their own batch, these by running ones. On points, which it does
+not have, MLPs with PyTorch's initial weights: from those of WGAN-GP's MLPs the power of the slope starts large.
 """
 
 from zerosum.core.game import Memory, Nets, Terms
 from zerosum.core.optim import adam
 from zerosum.data.base import Data
 from zerosum.latent.priors import normal, per_sample
-from zerosum.networks.pairs import wgan_gp_pair
+from zerosum.networks.pairs import points_pair, wgan_gp_pair
 from zerosum.objectives import wasserstein
 from zerosum.penalties.gradient import wgan_div
 from zerosum.registry import About
@@ -63,8 +64,12 @@ def recipe(
             f"penalty_weight={penalty_weight}, p={p}: the Wasserstein divergence needs k > 0 and p > 1 (the paper: 2 "
             "and 6), where k is the weight"
         )
+    if len(data.shape) == 1:
+        networks = points_pair(data.shape, latent, 512 if width is None else width)
+    else:
+        networks = wgan_gp_pair(data.shape, latent, width)
     return two_player(
-        *wgan_gp_pair(data.shape, latent, width),
+        *networks,
         d_loss,
         g_loss,
         opt=adam(lr, beta1=beta1, beta2=beta2),

@@ -107,11 +107,14 @@ def test_labels_of_a_run_are_its_own(class_run: Path) -> None:
         zs.evaluate(class_run, metrics="fid,ppl", count=60)
 
 
-def test_a_set_of_another_size_is_brought_to_the_runs_and_arrays_are_not(image_run: Path) -> None:
+def test_a_set_of_another_size_is_brought_to_the_runs_and_arrays_are_not(
+    image_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fresh = zs.data.load("fashion-mini").pixels[:50]
     large = np.repeat(np.repeat(fresh, 2, 1), 2, 2)
     np.savez(image_run.parent / "large.npz", images=large)
     found = zs.evaluate(image_run, against=image_run.parent / "large.npz", metrics="fid", count=40)
+    assert "large.npz: all images were brought from 1x64x64 to 1x32x32" in capsys.readouterr().err
     same = zs.evaluate(image_run, against=fresh, metrics="fid", count=40)
     assert found["fid"].value == pytest.approx(same["fid"].value, rel=0.05)
     with pytest.raises(UsageError, match="has images of 1x32x32, array images of 1x64x64"):

@@ -159,10 +159,11 @@ def test_two_samples_in_one_file_are_no_repetitions(zerosum) -> None:
 def test_a_run_is_scored_with_all_that_is_given(zerosum, image_run: Path, runs) -> None:
     fresh = zs.data.load("fashion-mini").pixels
     write("photos", np.repeat(fresh[1:90, ..., 0], 2, axis=1))
-    np.savez("held.npz", images=fresh[200:260])
+    np.savez("held.npz", images=np.repeat(fresh[200:260], 3, axis=3))
     said = zerosum("eval", image_run, "--against", "photos", "--features", "random", "--held-out", "held.npz", "--json")
     assert said.code == 0, said.err
     assert "folder:photos: 89 of 89 images were cut to their centre squares" in said.err
+    assert "npz:held.npz: all images were brought from 3x32x32 to 1x32x32" in said.err
     found = {row["name"]: row["protocol"] for row in json.loads(said.out)["scores"]}
     assert list(found) == ["fd_fashion", "fd_fashion_floor", "fd_random", "copying_z_random"]
     assert {row["reference"] for row in found.values()} == {"folder:photos"}

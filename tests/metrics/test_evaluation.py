@@ -325,3 +325,25 @@ def test_a_score_can_be_infinite() -> None:
     found = evaluate(fake, against=real, metrics="modes")
     kept = Scores.from_json(found.to_json())
     assert kept["modes"].details["reverse_kl"] == found["modes"].details["reverse_kl"] == math.inf
+
+
+def test_the_bar_moves_for_real_images_too() -> None:
+    from zerosum.runs.evaluation import Evaluation
+    from zerosum.runs.targets import Question
+
+    images = noise(60, 32)
+    seen: list[tuple[int, int]] = []
+    question = Question(target=images[:20], against=images[20:], metrics=("fid",), features="random")
+    evaluation = Evaluation(question, show=lambda done, total: seen.append((done, total)))
+    list(evaluation.scores(0))
+    assert {(20, 20), (40, 40)} <= set(seen)
+
+
+def test_data_sets_of_hugging_face_are_read_at_their_own_size(clothes: Images) -> None:
+    datasets = pytest.importorskip("datasets")
+    images = clothes.pixels[:6, 4:24, :, 0]
+    table = datasets.Dataset.from_dict({"image": [Image.fromarray(image) for image in images]})
+    table.save_to_disk("saved")
+    found = evaluate("hf:saved", against=np.ascontiguousarray(images), metrics="fid", features="random")
+    assert found["fid"].value == pytest.approx(0, abs=1e-6)
+    assert found["fid"].protocol["image_shape"] == "1x20x32"

@@ -47,46 +47,63 @@ def load_unchanged(
         splits = SOURCES[name.partition(":")[0] + ":"].splits
         found = read_files(name, reading, split=(split or "train") if splits else "train", shown=progress)
         return replace(found, notes=(*notes, *found.notes)) if notes else found
-    named = isinstance(source, str | PathLike) and not resolve(source)[0].startswith("npz:")
-    if named and reading.size is not None and scoring.has_images(source):
+    if not has_own_size(source) and reading.size is not None and scoring.has_images(source):
         return load(source, labels=labels, size=reading.size, progress=progress)
     data = load(source, labels=labels, progress=progress)
     return _brought(data, reading) if isinstance(data, Images) else data
 
 
 def _brought(data: Images, reading: FileReading) -> Images:
-    """Images of an array, cropped and resized as was asked."""
-    _, height, width = data.shape
+    """Images of an array, cropped, resized and made grey or RGB as was asked, with a note."""
+    channels, height, width = data.shape
     check_square(reading, height, width, data.name)
     side = reading.size or min(height, width)
-    if (height, width) == (side, side) or not (reading.crop or reading.size):
+    same = (height, width) == (side, side) or not (reading.crop or reading.size)
+    if same and reading.channels in (None, channels):
         return data
-    told = f"all images were brought from {width}x{height} to {side}x{side}, as asked"
-    pixels = conform(data.pixels, Ask(data.name, side), shown=False)
+    ask = Ask(data.name, None if same else side, reading.channels)
+    pixels = conform(data.pixels, ask, shown=False)
+    told = f"all images were brought from {channels}x{height}x{width} to {pixels.shape[3]}x"
+    told += f"{pixels.shape[1]}x{pixels.shape[2]}"
     return Images.of(pixels, data.labels, name=data.name, classes=data.classes, notes=(*data.notes, told))
 
 
 def load_as_for_training(
-    source: Any, shape: tuple[int, ...], background: str | None = None, *, progress: bool = False
+    source: Any,
+    shape: tuple[int, ...],
+    background: str | None = None,
+    *,
+    split: str | None = None,
+    progress: bool = False,
 ) -> Data:
-    """Real samples for a run, brought to what its generator makes as its data were: cut to their centre squares,
-    resized, transparency on white, and made grey or RGB. What is given in Python stays as it is.
+    """Real samples for a run, brought to what its generator makes as its data were, with notes: cut to their centre
+    squares, resized, transparency on white, and made grey or RGB. What is given in Python stays as it is.
 
     Args:
         source: What :func:`zerosum.data.load` takes.
         shape: Shape of what the generator makes, (C, H, W), or (2,) for points.
         background: Colour on which transparent images are put, instead of white.
+        split: Split of sources that have some.
         progress: Whether to show a bar while images are decoded.
 
     Raises:
         DataError: The data cannot be loaded.
     """
-    if len(shape) != 3 or not are_files(source):
+    if len(shape) != 3 or not (are_files(source) or _is_npz(source)):
         return scoring.load_like(source, shape, progress=progress)
     channels, height, width = shape
     square = height == width
     reading = FileReading(height if square else None, square, background or "white", channels)
-    return load_unchanged(source, reading, progress=progress)
+    return load_unchanged(source, reading, split=split, progress=progress)
+
+
+def _is_npz(source: Any) -> bool:
+    return isinstance(source, str | PathLike) and resolve(source)[0].startswith("npz:")
+
+
+def has_own_size(source: Any) -> bool:
+    """Whether a source has images of a size of their own: files and arrays, and not a set with a name."""
+    return not isinstance(source, str | PathLike) or are_files(source) or _is_npz(source)
 
 
 def in_colour(data: Data) -> Data:

@@ -27,7 +27,7 @@ from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
 from zerosum.runs.native import FileReading
 from zerosum.runs.opening import open_checkpoint
-from zerosum.runs.reading import are_files, in_colour, load_as_for_training, load_unchanged
+from zerosum.runs.reading import are_files, has_own_size, in_colour, load_as_for_training, load_unchanged
 from zerosum.runs.sampler import Sampler
 
 Note = Callable[[str], None]
@@ -223,6 +223,7 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
         count=question.count,
         folder=folder,
         step=opened.step,
+        held_out=_held_out_of_run(question, shape, note, progress),
     )
 
 
@@ -235,7 +236,7 @@ def _refuse_reading(question: Question, folder: RunFolder) -> None:
                 "are brought as for training",
                 argument=name,
             )
-    if question.background is not None and not are_files(question.against):
+    if question.background is not None and not (are_files(question.against) or are_files(question.held_out)):
         raise UsageError(
             f"background={question.background}: is for real images of files, and none are named", argument="background"
         )
@@ -329,12 +330,23 @@ def _match_colours(data: Data, real: Data, note: Note) -> tuple[Data, Data]:
 
 
 def _held_out(question: Question, shape: tuple[int, ...], note: Note, progress: bool) -> Any:
-    """Held-out images of files, read as the others are; others are left to who loads them."""
-    if not are_files(question.held_out):
-        return question.held_out
-    data = load_unchanged(question.held_out, question.reading, split="test", progress=progress)
+    """Held-out images of files and arrays, read as the others are; sets with a name are left to who loads them."""
+    given = question.held_out
+    if given is None or not has_own_size(given):
+        return given
+    data = load_unchanged(given, question.reading, split="test", progress=progress)
     tell_of(data, note)
-    return in_colour(data) if shape[0] == 3 and data.shape[0] == 1 else data
+    return in_colour(data) if shape[0] == 3 and len(data.shape) == 3 and data.shape[0] == 1 else data
+
+
+def _held_out_of_run(question: Question, shape: tuple[int, ...], note: Note, progress: bool) -> Any:
+    """Held-out images for a run, brought to its size and channels."""
+    given = question.held_out
+    if given is None or not isinstance(given, str | PathLike) or not has_own_size(given):
+        return given
+    data = load_as_for_training(given, shape, question.background, split="test", progress=progress)
+    tell_of(data, note)
+    return data
 
 
 def _given_points(question: Question, progress: bool) -> PointSet:

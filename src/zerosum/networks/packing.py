@@ -1,7 +1,8 @@
 """Packing. Lin et al. 2018, arXiv:1712.04086, Section 2: a critic that sees several samples at once.
 
 One that sees m samples of the same origin together can tell a generator without variety from the data, because its
-packs repeat themselves. The critic is any network whose input is m times as large.
+packs repeat themselves. The critic is any network whose input is m times as large. Packs are made of the samples of one
+call: parts of a batch (of several processes, or where gradients are accumulated) must be multiples of m.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What samples tell of the codes they were made from: lower bounds on mutual information.
 
 For any distribution Q(c|x), I(c; x) >= E log Q(c|x) + H(c), with equality where Q is the posterior P(c|x). In nats. A
-player that should raise the information minimises the negative of these.
+player that should raise the information minimises the negative of these. Each is a mean over samples, so that parts of
+a batch make the same mean (what couples the samples in InfoGAN is the batch norm of its networks).
 """
 
 from __future__ import annotations

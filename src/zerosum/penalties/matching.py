@@ -16,7 +16,10 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     """Section 3.1, Salimans et al. 2016 (arXiv:1606.03498): |E f(x) - E f(G(z))|_2^2.
 
     A critic that normalises real and generated batches each by its own statistics makes their mean features agree
-    whatever the samples are: it must not have batch normalisation.
+    whatever the samples are: it must not have batch normalisation. Layer normalisation hides the contrast of samples.
+
+    It compares the samples of one call as a whole: on parts of a batch (of several processes, or where gradients are
+    accumulated) the means of each part are matched, whose variances add more to the term the smaller the parts are.
 
     Args:
         real: Features f(x) of real samples, (B, ...).

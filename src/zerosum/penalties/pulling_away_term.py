@@ -14,6 +14,9 @@ def pulling_away(codes: Tensor) -> Tensor:
     f(S) = 1 / (N (N - 1)) sum_i sum_(j != i) (S_i . S_j / (|S_i| |S_j|))^2. The square counts opposite codes as alike;
     some published ports leave it out. A code of zeros has no direction: its cosines count as 0, with derivative 0.
 
+    It compares the samples of one call: on parts of a batch (of several processes, or where gradients are accumulated)
+    those of each part. Being a mean over pairs, it expects the same of parts as of the batch; a part needs 2 samples.
+
     Args:
         codes: Codes S of one batch of generated samples, (N, S), N at least 2.
 

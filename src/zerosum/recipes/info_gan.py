@@ -53,6 +53,8 @@ def recipe(
         info_weight: Weight of the information: lambda.
         width: Unit of channels: of the generator's last hidden layer and of the critic's first; half of Q's units.
         d_lr: Learning rate of the critic, and of Q.
+        batch_size: Real samples per update. With ``--accumulate``, or on several processes, each part needs at least 2,
+            for batch norm.
     """
     if categories < 2 or min(continuous, noise) < 0:
         given = f"categories={categories}, continuous={continuous}, noise={noise}"

@@ -41,7 +41,8 @@ def recipe(
     Args:
         width: Unit of channels: of the generator's last hidden layer and of the critic's first; not read on points.
         penalty_weight: Weight of the penalty, WGAN-GP's: lambda; 10 for RaHingeGAN-GP. 0: none.
-        batch_size: Real samples per update, and as many generated ones.
+        batch_size: Real samples per update, and as many generated ones. Means are over all of them; with
+            ``--accumulate``, or on several processes, over those of each part.
     """
 
     def d_loss(n: Nets, b: Batch, m: Memory) -> Terms:

@@ -8,6 +8,8 @@ added to variances, and no weight norm in its last layer; features are matched i
 L1; the unlabelled loss is that of the paper, not half of it; Adam's 1e-8 is added to the root of the mean of squares,
 not under it, where it acts like 1e-4. The code makes 600,000 updates, with a learning rate that falls to 0 over the
 last third (``--steps 600000 --decay-after 400000``), and classifies with averaged weights.
+
+With ``--accumulate``, or on several processes, the mean features that are matched are those of each part of a batch.
 """
 
 from dataclasses import replace

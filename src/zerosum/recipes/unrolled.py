@@ -50,7 +50,8 @@ def recipe(
         kernel: Side of the convolutions' kernels, in pixels; not read on points.
         d_lr: Learning rate of the critic: eta, in what is foreseen as well. None: 1e-4 on points, 2e-4 on images.
         g_lr: Learning rate of the generator. None: 1e-3 on points, 2e-4 on images.
-        batch_size: Real samples per update. None: 512 on points, 64 on images.
+        batch_size: Real samples per update. None: 512 on points, 64 on images. The critic's next updates are foreseen
+            on all of them; with ``--accumulate``, or on several processes, on each part by itself.
     """
 
     def f(generator: Nets, critic: Nets, b: Batch) -> Tensor:

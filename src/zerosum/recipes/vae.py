@@ -39,6 +39,8 @@ def recipe(
         deviation: Standard deviation of p(x|z) on points. None: learned. Not read on images, whose pixels are
             probabilities.
         lr: Learning rate of both networks.
+        batch_size: Real samples per update. On images, with ``--accumulate`` or on several processes, each part needs
+            at least 2, for batch norm.
         steps: Updates in all, each of both networks.
     """
     latent = (2 if data.is_points else 64) if latent is None else latent

@@ -50,7 +50,8 @@ class BatchNorm(nn.Module):
 
     Per channel. Mean and biased variance are the batch's while training and running averages otherwise; these move by
     ``momentum`` towards the batch's mean and unbiased variance. Shapes: (B, C, H, W) or (B, C), kept. The same numbers
-    as ``nn.BatchNorm1d`` and ``nn.BatchNorm2d``.
+    as ``nn.BatchNorm1d`` and ``nn.BatchNorm2d``. The batch is that of one call: of one part, where gradients are
+    accumulated.
 
     Args:
         features: Number of channels.

@@ -1,4 +1,7 @@
-"""Virtual batch normalisation: each sample is compared with a fixed reference batch, and with no other sample."""
+"""Virtual batch normalisation: each sample is compared with a fixed reference batch, and with no other sample.
+
+So it does not matter how a batch is shared out among processes or parts.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from zerosum.latent.priors import Coded, Law, Noise
 from zerosum.latent.truncation import Draw, Truncated, latent_of
 
-DRAWN = 1_000  # latents that are looked at where a prior does not say what its law is
+BLOCKS, BLOCK = 16, 64  # draws, and latents in each, that are looked at where a prior does not say what its law is
 PARALLEL = 1e-6  # sine of the angle below which two directions span no plane to turn in
 
 
@@ -107,9 +107,10 @@ def law_of(prior: Draw, device: torch.device | str = "cpu") -> Law:
     latent = latent_of(prior)
     if isinstance(latent, Noise | Coded):
         return latent.law
-    drawn = latent(DRAWN, torch.Generator(device).manual_seed(0))
-    z = drawn[0] if isinstance(drawn, tuple) else drawn
-    return "uniform" if float(z.abs().max()) <= 1 else "normal"
+    rng = torch.Generator(device).manual_seed(0)
+    drawn = (latent(BLOCK, rng) for _ in range(BLOCKS))  # no more at once than samples are drawn from
+    largest = max(float((z[0] if isinstance(z, tuple) else z).abs().max()) for z in drawn)
+    return "uniform" if largest <= 1 else "normal"
 
 
 def bound_of(prior: Draw, device: torch.device | str = "cpu") -> float | None:

@@ -98,9 +98,10 @@ def test_data_that_changed_since_are_noted(zerosum, point_run: Path) -> None:
         (["--metrics", "fid,intra-fid"], "needs the class of each image, and"),
         (["--metrics", "fid,ppl", "--features", "none.onnx"], "none.onnx"),
         (["--metrics", "is", "--features", "random"], "--features random: is not a classifier"),
-        (["--features", "vgg16"], "--features vgg16: no measure reads them (fd_fashion)"),
+        (["--features", "vgg"], "Did you mean 'vgg16'"),
+        (["--metrics", "kid,prd", "--count", 30], "--reference-count 30 cuts the larger set"),
         (["--metrics", "ms-ssim", "--features", "shipped"], "no measure reads them (ms-ssim)"),
-        (["--held-out", "fashion-mini"], "no measure reads held-out images"),
+        (["--held-out", "fashion-mini", "--metrics", "fid"], "no measure reads held-out images"),
         (["--out", "scores.jsonl"], "--out scores.jsonl: the scores of a run"),
         (["--step", 3], "--step 3"),
         (["--device", "gpu"], "--device gpu"),
@@ -134,12 +135,16 @@ def test_json_is_one_document_and_nothing_else(zerosum, image_run: Path) -> None
     assert "has changed since" in said.err
 
 
-def test_a_measure_that_refuses_costs_no_other(zerosum, image_run: Path) -> None:
+def test_a_measure_that_refuses_costs_no_other(zerosum, image_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("there are no clusters")
+
+    monkeypatch.setattr("zerosum.metrics.measures.prd.kmeans", fail)
     kept = len(rows(image_run))
-    words = "eval", image_run, "--metrics", "kid, prd,ms-ssim", "--count", 30
+    words = "eval", image_run, "--metrics", "kid, prd,ms-ssim", "--count", 30, "--reference-count", 30
     said = zerosum(*words)
     assert said.code == 2
-    assert "these samples cannot be scored by prd: there must be as many real as generated features" in said.err
+    assert "these samples cannot be scored by prd: there are no clusters" in said.err
     assert said.err.count("\n") == 1
     found = [row["score"]["name"] for row in rows(image_run)[kept:]]
     assert found == ["kid_shipped", "ms_ssim"]

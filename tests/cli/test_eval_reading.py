@@ -179,7 +179,9 @@ def test_a_run_is_scored_with_all_that_is_given(zerosum, image_run: Path, runs) 
         assert f"{option} {value}: is for" in said.err
 
 
-def test_a_failure_of_the_library_loses_no_score(zerosum, image_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_the_library_loses_no_score(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Not even in JSON, which is printed at the end."""
 
     def fail(*_: object, **__: object) -> None:
@@ -193,7 +195,9 @@ def test_a_failure_of_the_library_loses_no_score(zerosum, image_run: Path, monke
 
     with pytest.raises(RuntimeError, match="a bug"):
         run(["fakes", "--against", "photos", *asked])
-    assert json.loads(Path("s.jsonl").read_text())["name"] == "fd_random"
+    kept = json.loads(Path("s.jsonl").read_text())
+    assert kept["name"] == "fd_random"
+    assert json.loads(capsys.readouterr().out)["scores"] == [kept]
 
 
 def test_what_a_network_of_ones_own_is_called_borrows_no_name() -> None:

@@ -41,6 +41,7 @@ def _must_be(name: str, value: Any, arguments: Mapping[str, Any]) -> str:
         return "above 0, as a learning rate"
     if name in DECAYS and not 0 <= value < 1:
         return "at least 0 and below 1"
-    if name == "decay_after" and not 0 <= value < arguments["steps"]:
-        return f"at least 0 and below steps={arguments['steps']}, or None for a learning rate that stays"
+    steps = arguments.get("steps")  # None: the recipe knows how many, and looks for itself
+    if name == "decay_after" and (value < 0 or (steps is not None and value >= steps)):
+        return f"at least 0 and below steps={steps}" if steps is not None else "at least 0"
     return ""

@@ -15,11 +15,13 @@ import torch
 from recipe_data import load
 from torch import nn
 
+import zerosum
 from zerosum import registry
 from zerosum.constraints.spectral import SpectralNorm
 from zerosum.core.game import Game
 from zerosum.core.optim import Optimizer
 from zerosum.data.base import Data
+from zerosum.errors import UsageError
 from zerosum.networks import dcgan
 from zerosum.networks.common import parameter_count
 from zerosum.networks.layers import BatchNorm
@@ -111,6 +113,13 @@ def test_counts_below_one_are_refused_by_name(name: str, wrong: dict[str, int]) 
 def test_a_rate_that_would_fall_after_the_last_update_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^decay_after=5: must be at least 0 and below .*, steps=5$"):
         built(name, images(32), steps=5, decay_after=5)
+
+
+@pytest.mark.parametrize("decay_after", [-1, 50_000])
+def test_where_the_recipe_knows_the_number_of_updates_it_is_not_asked_for(decay_after: int, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"decay_after={decay_after}: must be at least 0"):
+        zerosum.train("sngan", data="ring", out=str(tmp_path / "run"), decay_after=decay_after)
+    assert not (tmp_path / "run").exists()
 
 
 def test_sngan_on_points_is_trained_as_at_32_pixels() -> None:

@@ -59,8 +59,8 @@ class EvalOptions:
         repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
             printed too.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
-        save_stats: File to which mean and covariance of the target's features are saved, FILE.npz, as pytorch-fid, ADM and
-            EDM have them; nothing is scored. None: nothing is saved.
+        save_stats: File to which mean and covariance of the target's features are saved, FILE.npz, as pytorch-fid, ADM
+            and EDM have them; nothing is scored. None: nothing is saved.
         out: File to which the scores of images are added, FILE.jsonl. None: they are only printed.
         best: Whether to use the checkpoint with the best score instead of the newest one.
         step: Iterations after which the wanted checkpoint was saved. None: the newest, or the best.

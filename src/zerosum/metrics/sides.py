@@ -63,6 +63,9 @@ def see(
         ValueError: The extractor does not take these images, features are not finite, or logits are asked of an
             extractor that is not a classifier.
     """
+    known = images.moments(extractor)
+    if known is not None:
+        return Observed(known, None, None)
     hashes = _Hashes() if reads else None
     batches = _report_batches(images, batch, progress, hashes)
     keep = images.kind != "generated" if cached is None else cached

@@ -20,11 +20,12 @@ from zerosum.metrics.features.published import PublishedExtractor
 from zerosum.metrics.features.weights import PublishedWeights
 from zerosum.metrics.shared.arithmetic import plain_float32
 
-EXTRACTORS = ("inception", "inception-clean")
+EXTRACTORS = ("inception", "inception-clean", "inception-spatial")
 
 SIDE = 299
 DIMENSIONS = 2048
 CLASSES = 1008
+SPATIAL_CHANNELS, SPATIAL_SIDE = 7, 17  # what sFID takes of mixed_6/conv
 PUBLISHED = PublishedWeights(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     "6726825d",
@@ -236,6 +237,17 @@ class InceptionV3(nn.Module):
             x = self.get_submodule(name)(x)
         return x.mean(dim=(2, 3))
 
+    def spatial_features(self, x: Tensor) -> Tensor:
+        """The graph's ``mixed_6/conv``: (B, 3, 299, 299) -> (B, 192, 17, 17), at least 0.
+
+        The graph counts its blocks from 0, ``mixed``, ``mixed_1``...: number 6 is ``Mixed_6d`` here, and ``conv`` the
+        path of one 1x1 convolution, with its ReLU.
+        """
+        for name in self._trunk[: self._trunk.index("Mixed_6d")]:
+            x = self.get_submodule(name)(x)
+        found: Tensor = self.get_submodule("Mixed_6d.branch1x1")(x)
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, 1008) of images (B, 3, 299, 299) in [-1, 1], with the bias."""
         logits: Tensor = self.fc(self.features(x))
@@ -270,6 +282,12 @@ class Inception(PublishedExtractor[InceptionV3]):
         """Fold its normalisations."""
         return network.fold()
 
+    def spatial(self) -> SpatialInception:
+        """The extractor for sFID on the same network, which is not copied."""
+        found = object.__new__(SpatialInception)
+        found.__dict__ |= self.__dict__
+        return found
+
     def __call__(self, images: Tensor) -> Features:
         """Vectors (B, 2048) and logits (B, 1008) of images uint8 (B, 1 or 3, H, W).
 
@@ -282,6 +300,30 @@ class Inception(PublishedExtractor[InceptionV3]):
             return Features(vectors, F.linear(vectors, self._network.fc.weight))
 
 
+class SpatialInception(Inception):
+    """The extractor for sFID: seven channels in the middle of the network at each of 17x17 places; no logits.
+
+    They are in the order in which ADM's evaluator (github.com/openai/guided-diffusion, ``evaluations/evaluator.py``)
+    has them, by row, column, channel, so that its ``mu_s`` and ``sigma_s`` mean the same numbers.
+    """
+
+    name = "inception-spatial"
+    dimensions = SPATIAL_CHANNELS * SPATIAL_SIDE**2
+
+    def __call__(self, images: Tensor) -> Features:
+        """Vectors (B, 2023), at least 0, of images uint8 (B, 1 or 3, H, W).
+
+        Raises:
+            ValueError: The images have another type or shape.
+        """
+        with plain_float32(self.device):
+            pixels = side_by_side(self._resize(images.to(self.device)))
+            places = self._network.spatial_features((pixels - 128) / 128)[:, :SPATIAL_CHANNELS]
+            return Features(places.permute(0, 2, 3, 1).flatten(1), None)
+
+
 def load_extractor(name: str, device: str) -> Inception:
     """The extractor of one of the names in ``EXTRACTORS``; see :meth:`Inception.load`."""
+    if name == SpatialInception.name:
+        return SpatialInception.load(device=device)
     return Inception.load(resize="clean" if name == "inception-clean" else "tensorflow", device=device)

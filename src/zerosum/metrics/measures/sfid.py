@@ -1,0 +1,24 @@
+"""sFID: the Fréchet distance on features that know where in the image things are.
+
+Nash, Menick, Dieleman and Battaglia 2021, "Generating Images with Sparse Representations" (arXiv:2103.03841): FID's
+features are averaged over the image; sFID takes seven channels of an inner layer at every place. The layer is that of
+ADM's evaluator; see ``SpatialInception``.
+"""
+
+from zerosum.metrics.measure import Context, Measure, Number
+from zerosum.metrics.measures.frechet import frechet_distance
+from zerosum.metrics.sides import Side
+
+
+def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
+    return [Number("sfid", frechet_distance(fake.moments, real.moments))]
+
+
+MEASURE = Measure(
+    name="sfid",
+    summary="Fréchet distance on features that know places (Nash 2021)",
+    run=_measure,
+    directions={"sfid": "lower"},
+    features="inception-spatial",
+    published_on=None,
+)

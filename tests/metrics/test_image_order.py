@@ -13,10 +13,12 @@ from zerosum.data.images import Images
 from zerosum.metrics.features.shipped import Shipped
 from zerosum.metrics.images import of_data
 from zerosum.metrics.measure import Context, Number
+from zerosum.metrics.measures.classification import Procedure
 from zerosum.metrics.measures.inception_score import inception_score
 from zerosum.metrics.measures.swd import sliced_wasserstein
 from zerosum.metrics.measures.two_sample import kernel_test, neighbour_test
 from zerosum.metrics.registry import measures
+from zerosum.metrics.shared.bootstrap import bootstrap_mean
 from zerosum.metrics.sides import Side
 
 HALVED = {"classes", "fd_fashion", "fd_random"}  # the reference is one half of the real images, by their places
@@ -62,7 +64,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer of what is drawn."""
     monkeypatch.setattr("zerosum.metrics.measures.polygons.FITTED", 4)
     monkeypatch.setattr("zerosum.metrics.measures.kernel.SUBSET_SIZE", 50)
+    monkeypatch.setattr(Procedure.__init__, "__defaults__", (2, 128, "cpu"))
     for function, drawn in (
+        (bootstrap_mean, {"resamples": 10}),
         (sliced_wasserstein, {"patches": 8, "repeats": 1, "directions": 16}),
         (neighbour_test, {"permutations": 50}),
         (kernel_test, {"permutations": 50}),

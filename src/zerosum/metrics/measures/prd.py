@@ -176,7 +176,7 @@ def _draw_centres(points: Tensor, clusters: int, rng: torch.Generator) -> Tensor
         # Zero everywhere: all points are centres already, and any will do.
         at = torch.searchsorted(cumulative, draw * cumulative[-1], right=True)
         chosen.append(min(int(at), len(points) - 1))
-    return points[chosen].clone()
+    return points[torch.tensor(chosen)]
 
 
 def _nearest_centre(points: Tensor, centres: Tensor) -> Tensor:

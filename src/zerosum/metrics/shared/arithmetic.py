@@ -19,7 +19,8 @@ def plain_float32(device: torch.device) -> Iterator[None]:
             stack.callback(setattr, backend, "fp32_precision", precision)
             backend.fp32_precision = "ieee"
         stack.enter_context(torch.no_grad())
-        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if torch.amp.is_autocast_available(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
         if device.type == "cuda":
             stack.enter_context(cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
         yield

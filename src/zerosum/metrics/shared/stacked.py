@@ -29,7 +29,7 @@ def stacked_labels(images: Tensor, *, device: torch.device | str = "cpu") -> Ten
             "are named by a classifier of 32x32 digits, one for each colour channel"
         )
     channels = images.to(device).flatten(0, 1).unsqueeze(1).float().div(127.5).sub(1)
-    place = torch.tensor([DIGITS**2, DIGITS, 1], device=channels.device)
+    place = torch.tensor([DIGITS**2, DIGITS, 1]).to(channels.device)
     digits = load_digit_classifier(str(channels.device))(channels).argmax(dim=1)
     modes: Tensor = (digits.view(-1, 3) * place).sum(dim=1).cpu()
     return modes

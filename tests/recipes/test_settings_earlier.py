@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zerosum
+import zerosum.runs.loop
 from zerosum.core import checkpoint
 from zerosum.runs import scoring
 
@@ -50,3 +51,12 @@ def test_a_run_from_before_these_settings_goes_on_as_it_was(
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
     return checkpoint._load_tensors(path / checkpoint.TENSORS)
+
+
+def test_a_run_records_how_many_steps_its_size_has(tmp_path: Path) -> None:
+    stop = zerosum.runs.loop.Stop()
+    stop.asked = True
+    run = zerosum.train("sngan", data="ring", g_width=4, out=str(tmp_path / "run"), watch=-1, progress=False, stop=stop)
+    assert (run.record["arguments"]["steps"], run.outcome.finished) == (50_000, False)
+    again = zerosum.resume(run, progress=False, stop=stop)
+    assert again.record["arguments"]["steps"] == 50_000

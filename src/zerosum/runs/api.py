@@ -312,5 +312,7 @@ def _command(setup: Setup) -> str:
 def _choices(setup: Setup) -> dict[str, Any]:
     # What `auto` meant is recorded: another machine must not decide differently in the middle of a run.
     decided = {"precision": "bf16" if setup.autocast else "float32", "compile": "on" if setup.backend else "off"}
-    settings = asdict(setup.settings) | decided
-    return {"recipe": setup.name, "arguments": setup.arguments, "settings": settings}
+    settings, arguments = asdict(setup.settings) | decided, dict(setup.arguments)
+    if "steps" in arguments and arguments["steps"] is None:  # the recipe has decided by the data
+        arguments["steps"] = setup.recipe.steps
+    return {"recipe": setup.name, "arguments": arguments, "settings": settings}

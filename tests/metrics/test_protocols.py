@@ -59,6 +59,7 @@ def test_constants_are_those_of_scores_that_were_written() -> None:
         "ppl": {"epsilon": 1e-4, "sampling": "full"},
         "pr": {"k": 3},
         "prd": {"clusters": 20, "runs": 10, "angles": 1001, **DRAWN},
+        "sfid": {},
         "swd": {"patches": 128, "directions": 512, **DRAWN},
         "tests": DRAWN,
     }

@@ -86,7 +86,7 @@ def fill(metric: Metric, halves: tuple[Tensor, ...], sizes: tuple[int, int], fak
 EVERY = [
     name
     for name in measures()
-    if name not in ("ppl", "polygons", "modes", "cas")  # latents, triangles, stacked digits; slow
+    if name not in ("ppl", "polygons", "modes", "cas", "sfid")  # latents, triangles, stacked digits; slow; a download
 ]
 
 

@@ -34,11 +34,11 @@ _SPATIAL = SpatialInception.name
 _UNKNOWN_COUNT = 2**20 + 1  # stands for many: the covariance comes back exactly
 _ASYMMETRY = 1e-6  # of a covariance, of its largest entry
 
-Array = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ReferenceStatistics:
     """What a file of statistics says.
 
     Attributes:
@@ -127,7 +127,7 @@ class StatisticsSet(ImageSet):
         """Their number may be unknown, and needs no check."""
 
     def moments(self, extractor: Extractor) -> FeatureStatistics | None:
-        """The statistics of the features of an extractor; see :meth:`Reference.moments`."""
+        """The statistics of the features of an extractor; see :meth:`ReferenceStatistics.moments`."""
         return None if self.known is None else self.known(extractor)
 
 
@@ -157,7 +157,7 @@ def check_measures(measures: Iterable[Measure]) -> None:
             )
 
 
-def read_reference(path: Path) -> Reference:
+def read_reference(path: Path) -> ReferenceStatistics:
     """Statistics from a file, of this program or another; nothing in it is ever run.
 
     Raises:
@@ -173,7 +173,7 @@ def read_reference(path: Path) -> Reference:
     digest = hashlib.sha256()
     for one in seen.values():
         digest.update(one.mean.numpy().tobytes() + one.scatter.numpy().tobytes())
-    return Reference(path, seen, facts, digest.hexdigest())
+    return ReferenceStatistics(path, seen, facts, digest.hexdigest())
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -271,5 +271,5 @@ def write_reference(path: Path, images: ImageSet, extractor: Extractor, *, progr
         ) from error
 
 
-def _arrays_of(ending: str, moments: FeatureStatistics) -> dict[str, Array]:
+def _arrays_of(ending: str, moments: FeatureStatistics) -> dict[str, Doubles]:
     return {f"mu{ending}": moments.mean.numpy(), f"sigma{ending}": moments.covariance.numpy()}

@@ -2,7 +2,7 @@
 
 One ``.npz`` serves them all: ``mu`` and ``sigma`` as pytorch-fid and EDM have them, ``mu_s`` and ``sigma_s`` beside
 them (the features of sFID) as ADM's evaluator has them. Ours also hold ``zerosum``, a JSON text that says which
-extractor saw which images; other programs pass it over. Covariances are unbiased, as ``numpy.cov`` says, in all of them.
+extractor saw which images; other programs pass it over. Covariances are unbiased, as those of ``numpy.cov``, in all.
 """
 
 from __future__ import annotations

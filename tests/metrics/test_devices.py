@@ -32,6 +32,7 @@ from zerosum.metrics.shared.bootstrap import bootstrap_mean
 from zerosum.metrics.sides import Side, see
 
 ELSEWHERE = {"ppl", "modes"}  # need latents, and stacked digits; see below
+LONG = {"cas", "polygons"}  # seconds, not fractions of one
 
 
 class OnDevice(Shipped):
@@ -84,7 +85,10 @@ def run(name: str, images: tuple[Images, Images, Images], extractor: Any, device
 
 
 @pytest.mark.filterwarnings("ignore:Fréchet distance from", "ignore:.*CUDA is not available")
-@pytest.mark.parametrize("name", sorted(set(measures()) - ELSEWHERE))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(set(measures()) - ELSEWHERE)],
+)
 @pytest.mark.parametrize("where", [DEVICE, torch.device("cpu")], ids=str)
 def test_every_measure_has_the_number_of_the_cpu(clothes: Images, name: str, where: torch.device) -> None:
     if where.type == "cpu" and not measures()[name].sees:

@@ -23,6 +23,7 @@ from zerosum.metrics.sides import Side
 
 HALVED = {"classes", "fd_fashion", "fd_random"}  # the reference is one half of the real images, by their places
 ELSEWHERE = {"ppl", "modes"}  # looks at no images; counts points or stacked digits, see below
+LONG = {"cas", "polygons"}  # seconds, not fractions of one
 SLOW = {"cas", "swd"}
 EXACT = {"pr", "dc", "labels", "ms-ssim", "cas", "polygons", "classes", "modes", "swd"}
 
@@ -88,7 +89,10 @@ def check(name: str, sets: tuple[Images, Images, Images]) -> None:
 
 @pytest.mark.filterwarnings("ignore:Fréchet distance from")
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", sorted(set(measures()) - ELSEWHERE))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in sorted(set(measures()) - ELSEWHERE)],
+)
 def test_five_orders_have_one_score(sets: tuple[Images, Images, Images], name: str) -> None:
     check(name, sets)
 

@@ -232,7 +232,7 @@ def test_a_setting_replaces_the_recipe_s_own_average(ema: float | None, names: s
 
 @pytest.mark.parametrize("words", [{"steps": 0}, {"batch_size": 0}])
 def test_something_has_to_be_trained(words: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match="(steps|batch_size)=0: must be at least 1"):
+    with pytest.raises(UsageError, match=r"(steps|batch_size)=0: must be at least 1"):
         build("gan", words, Settings(data="ring"))
 
 

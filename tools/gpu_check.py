@@ -1,278 +1,320 @@
-"""Train published systems at published widths on one GPU, for some steps each, to make ``results/gpu.md``.
+"""Does all this work on the GPU here, and how fast? Answers in nine minutes at most, in ``results/gpu.md``.
 
-Images are random numbers: what is measured is speed and memory. Each system runs in a process of its own, first as it
-is and then compiled, and is stopped when its share of the time is over; what it had found by then counts.
+Most valuable first: every recipe against the CPU, every measure, resumed runs; then the speed of published systems
+beside plain PyTorch; then the tests that need a GPU. Each part has its share of the time. What is not done by then is
+named, and what fails is a row with its error. The report is written anew at each row, and full errors go to a log
+beside it, so that whatever ends this script, nothing that was found is lost.
+
+``--device cpu --tiny`` runs all of it on a CPU, to see that it runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import platform
+import re
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "src")]
 
-from zerosum import registry
-from zerosum.core.dynamics import alternating
-from zerosum.core.game import start
-from zerosum.data.base import Data
+from gpu_lanes import Here, Job, Process, Run, Said, Worker, serve, work_off  # noqa: E402
 
-GIB = 2**30
-ROOM = 0.8  # of the device's memory, that the largest batch may take
-BATCHES = (16, 32, 64, 128, 256, 512)  # the first two are tried, to know what the others need
-HEAD = """# Published systems on one GPU
-
-Random images, published widths, bf16; labels of 1,000 classes where the system has any. The batch is the largest of
-{batches} that is expected to take at most {room:.0%} of the memory. A step is one turn of each player, with as many
-critic updates as the recipe has; images/s are real images that the critic sees. GFLOP/s count convolutions and matrix
-products as they are done; of peak: of the fastest of ten products of square matrices in bf16, {peak:,.0f} GFLOP/s.
-
-Command: `python tools/gpu_check.py`. Machine: {machine}.
-
-| system | | batch | ms a step | images/s | peak memory, GiB | GFLOP/s | of peak |
-|---|---|---|---|---|---|---|---|
-"""
+ROOT = Path(__file__).parent.parent
+CORES = os.cpu_count() or 1
+PATHS = {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), os.environ.get("PYTHONPATH", "")))}  # of the tests
+FEW_THREADS = {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "2"}
 
 
-class System(NamedTuple):
-    """What to train: a recipe, pixels a side, the recipe's arguments."""
+class Part(NamedTuple):
+    """A part of the report.
 
-    recipe: str
-    size: int
-    arguments: Mapping[str, Any] = {}
-    classes: int = 1000
+    Attributes:
+        name: Its name on the command line.
+        title: Its heading.
+        text: What is compared, and what counts as equal.
+        columns: Columns beside the item, what, whether it is as it should be, and what is said.
+        until: Share of the whole time at which it is cut; what one part leaves over, those after it have.
+        lanes: Processes at a time.
+        most: Share of the whole time that one item may take.
+        environment: Of its processes.
+    """
+
+    name: str
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    until: float
+    lanes: int
+    most: float
+    environment: dict[str, str]
 
 
-SYSTEMS = {
-    "dcgan-64": System("dcgan", 64, classes=0),
-    "sngan-128": System("sngan", 128, classes=0),
-    "sngan-projection-128": System("sngan-projection", 128),
-    "sagan-128": System("sagan", 128),
-    "biggan-128": System("biggan", 128),
-    "biggan-deep-128": System("biggan-deep", 128),
-    "biggan-256": System("biggan", 256),
+PARTS = {
+    part.name: part
+    for part in (
+        Part(
+            "recipes",
+            "Every recipe against the CPU",
+            "Losses of two iterations of small networks, from the same weights and batches, against float32 on the "
+            "CPU: the largest difference over 1 + the CPU's value. Nothing is dropped out: no two devices drop the "
+            "same units.",
+            ("apart", "allowed", "s"),
+            0.36,
+            max(1, CORES - 4),
+            0.25,
+            FEW_THREADS,
+        ),
+        Part(
+            "measures",
+            "Every measure against the CPU",
+            "The same samples, features computed on each device. Weights that would have to be downloaded are drawn "
+            "at random; of `features`, the distance of the vectors over their length is compared. Counts of images may "
+            "differ by two images, `cas` by what two trainings of a classifier do.",
+            ("cpu", "device", "apart", "allowed", "s"),
+            0.36,
+            2,
+            0.15,
+            {"OMP_NUM_THREADS": "2"},
+        ),
+        Part(
+            "resume",
+            "Stopped and resumed on the device",
+            "Six iterations in bf16; stopped after the first and resumed, against not stopped: weights, and losses "
+            "over 1 + the loss. With deterministic kernels all bits have to be the same.",
+            ("apart", "s"),
+            0.36,
+            3,
+            0.3,
+            {**FEW_THREADS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+        ),
+        Part(
+            "speed",
+            "Published systems: speed and memory",
+            "Random images, published widths, bf16. A step is one turn of each player, with as many critic updates as "
+            "the recipe has; images/s are real images that the critic sees. Plain PyTorch: the same modules and "
+            "losses, `torch.optim.Adam`, `backward()`, nothing compiled, default memory layout. GFLOP/s count "
+            "convolutions and matrix products as they are done; of peak: of the fastest of ten products of square "
+            "matrices in bf16. Each time is the fastest of ten.",
+            ("batch", "ms a step", "images/s", "GiB", "GFLOP/s", "of peak"),
+            0.93,
+            1,
+            0.3,
+            {},
+        ),
+        Part(
+            "tests",
+            "Tests that need a GPU",
+            "`pytest -m gpu`, by file.",
+            ("s",),
+            1.0,
+            4,
+            0.3,
+            {"OMP_NUM_THREADS": "1", **PATHS},
+        ),
+    )
 }
+TOGETHER = (("recipes", "measures", "resume"), ("speed",), ("tests",))  # speed is measured alone
+VERDICTS = {True: "yes", False: "NO", None: "-"}
 
 
-class Measured(NamedTuple):
-    """One line of the table: times in seconds, memory in bytes, work in floating-point operations, all of one step."""
+class Report:
+    """The report, written anew at each row; errors in full go to a log beside it."""
 
-    system: str
-    way: str
-    batch: int
-    images: int
-    seconds: float
-    memory: int
-    work: int
+    def __init__(self, path: Path, command: str) -> None:
+        self.path, self.log = path, path.with_suffix(".log")
+        self.command, self.facts, self.began = command, "", time.monotonic()
+        self.rows: dict[str, list[tuple[str, Said]]] = {}
+        self.lock = threading.Lock()
+        self.ended = False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("")
+        self.write()
 
-    def line(self, peak: float) -> str:
-        """In the table's words; ``peak`` in FLOP/s."""
-        rate = self.work / self.seconds
-        cells = [
-            *(self.system, self.way, str(self.batch), f"{self.seconds * 1e3:,.1f}"),
-            *(f"{self.images / self.seconds:,.0f}", f"{self.memory / GIB:.1f}"),
-            *(f"{rate / 1e9:,.0f}", f"{rate / peak:.0%}"),
-        ]
-        return "| " + " | ".join(cells) + " |"
+    def hear(self, part: str, item: str, said: Said) -> None:
+        """Add a row."""
+        with self.lock:
+            self.rows.setdefault(part, []).append((item, said))
+            self.write()
+            says = f"{part}: {item}, {said.get('what', '')}: {VERDICTS[said['ok']]} {said.get('says', '')}"
+            with self.log.open("a") as log:
+                log.write(f"{time.monotonic() - self.began:6.1f} s {says}\n{said.get('trace', '')}")
+            print(says, flush=True)
 
+    def finish(self) -> int:
+        """Say that all is done. Returns how many rows are not as they should be."""
+        with self.lock:
+            self.ended = True
+            self.write()
+        return sum(said["ok"] is False for rows in self.rows.values() for _, said in rows)
 
-class Work(TorchDispatchMode):
-    """Counts floating-point operations of convolutions and matrix products, by torch's own formulas."""
+    def write(self) -> None:
+        """Replace the file at once: whoever is cut off leaves the last one whole."""
+        spare = self.path.with_suffix(".part")
+        spare.write_text(self.text())
+        spare.replace(self.path)
 
-    done = 0
+    def text(self) -> str:
+        """The whole report."""
+        counts = [said["ok"] for rows in self.rows.values() for _, said in rows]
+        yes, no, cut = (counts.count(value) for value in (True, False, None))
+        took = f"after {time.monotonic() - self.began:.0f} s" + ("" if self.ended else ", not finished")
+        lines = ["# On one GPU", "", f"Command: `{self.command}`. {self.facts}", ""]
+        lines += [f"{yes} rows are as they should be, {no} are not, {cut} were not reached or cut, {took}.", ""]
+        for name, part in PARTS.items():
+            if name in self.rows:
+                lines += [f"## {part.title}", "", part.text, "", *self._table(part), ""]
+        return "\n".join(lines)
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = function(*args, **(kwargs or {}))
-        if function._overloadpacket in flop_registry:
-            self.done += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-class Training:
-    """A system with its state, ready to be played on random images."""
-
-    def __init__(self, system: System, batch: int, device: torch.device, autocast: torch.dtype | None) -> None:
-        torch.manual_seed(0)
-        classes = tuple(map(str, range(system.classes)))
-        data = Data("random", (3, system.size, system.size), classes, None, "", ())
-        recipe = registry.find(system.recipe)(data, **system.arguments, batch_size=batch)
-        game = replace(recipe.phases[0].game, autocast=autocast)
-        self.moves, self.state, self.device = alternating(game), start(game, device), device
-        rng = torch.Generator(device).manual_seed(0)
-        x = torch.rand(batch, 3, system.size, system.size, device=device, generator=rng) * 2 - 1
-        y = torch.randint(system.classes, (batch,), device=device, generator=rng) if classes else None
-        self.batch = recipe.draw(x.contiguous(memory_format=torch.channels_last), y, rng)
-        self.updates = [move.updates(1) for move in self.moves]
-        self.images = batch * max(self.updates)
-        self.runs: list[Callable[..., Any]] = [move.run for move in self.moves]
-
-    def compile(self, backend: str) -> None:
-        """From now on play compiled moves."""
-        self.runs = [torch.compile(move.run, backend=backend, fullgraph=True) for move in self.moves]
-
-    def work(self) -> int:
-        """FLOPs of one step."""
-        found = 0
-        for move, updates in zip(self.moves, self.updates, strict=True):
-            with Work() as count:
-                self.state, _ = move.run(self.state, self.batch)
-            found += updates * count.done
-        return found
-
-    def seconds(self, rounds: int) -> float:
-        """Of one step: the fastest of so many updates of each player, times how many updates it makes."""
-        total = 0.0
-        for run, updates in zip(self.runs, self.updates, strict=True):
-            times = []
-            for _ in range(rounds + 2):
-                began = self._now()
-                self.state, _ = run(self.state, self.batch)
-                times.append(self._now() - began)
-            total += updates * min(times[2:])  # the first two warm up
-        return total
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+    def _table(self, part: Part) -> Iterator[str]:
+        yield "| item | what | as it should be | " + " | ".join((*part.columns, "")) + " |"
+        yield "|---" * (len(part.columns) + 4) + "|"
+        for item, said in self.rows[part.name]:
+            cells = [item, said.get("what", ""), VERDICTS[said["ok"]]]
+            cells += [said.get(key, "") for key in (*part.columns, "says")]
+            yield "| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in cells) + " |"
 
 
-def memory_of(device: torch.device, action: Callable[[], Any]) -> tuple[Any, int]:
-    """What the action returns, and the most bytes of GPU memory taken meanwhile; 0 on a CPU."""
-    if device.type != "cuda":
-        return action(), 0
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    return action(), torch.cuda.max_memory_allocated(device)
+def run_of(part: str, device: str, tiny: bool) -> Run:
+    """What does the items of a part, in the process that calls it."""
+    backend = "eager" if tiny else "inductor"
+    if part == "tests":
+        return lambda item: test(item, device)
+    import torch
+
+    if part == "speed":
+        import gpu_speed
+
+        systems = gpu_speed.TINY if tiny else gpu_speed.SYSTEMS
+        place = torch.device(device)
+        return lambda item: gpu_speed.speed(item, place, systems, backend, 1 if tiny else 10)
+    import gpu_agreement
+
+    where = gpu_agreement.Where(device, backend, 40 if tiny else 300)
+    return lambda item: gpu_agreement.agreement(part, item, where)
 
 
-def largest(batches: Sequence[int], tried: Mapping[int, int], limit: float) -> int:
-    """The largest batch whose memory is at most ``limit``, on the line through two that were tried.
+def items_of(part: str) -> list[str]:
+    """All items of a part, most valuable first."""
+    if part == "tests":
+        marked = (path for path in sorted((ROOT / "tests").rglob("test_*.py")) if path.name != "test_gpu_check.py")
+        return [str(path.relative_to(ROOT)) for path in marked if "pytest.mark.gpu" in path.read_text("utf-8")]
+    if part == "speed":
+        import gpu_speed
+
+        return gpu_speed.items(gpu_speed.SYSTEMS)
+    import gpu_agreement
+
+    return gpu_agreement.ITEMS[part]()
+
+
+def test(path: str, device: str) -> Iterator[Said]:
+    """The tests of a file that need a GPU; on a CPU they are collected alone."""
+    began = time.monotonic()
+    words = ["-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", path]
+    words += ["--collect-only"] if device == "cpu" else []
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    last = (done.stdout.strip().splitlines() or [done.stderr.strip()[-200:]])[-1]
+    trace = done.stdout[-4000:] + done.stderr[-1000:] if done.returncode else ""
+    took = f"{time.monotonic() - began:.0f}"
+    yield {"ok": done.returncode == 0, "what": "", "says": re.sub(r"\s+", " ", last)[:200], "s": took, "trace": trace}
+
+
+def facts_of(device: str) -> str:
+    """The machine, in a line; a process of its own asks for it, so that this one stays free of CUDA."""
+    ask = (
+        "import torch; print(torch.__version__, torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'CPU')"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    said = done.stdout.strip() or f"(torch cannot be asked: {done.stderr.strip()[-100:]})"
+    return f"Python {platform.python_version()}, torch {said}, device {device}, {CORES} cores."
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def check(
+    report: Report,
+    parts: Sequence[str],
+    workers: Callable[[str], Worker],
+    minutes: float,
+    only: Sequence[str] = (),
+    began: float | None = None,
+) -> int:
+    """Do all parts; returns how many rows are not as they should be.
 
     Args:
-        batches: to choose from, ascending; the first is taken where even that is expected to need more.
-        tried: two batches and the bytes that they took.
-        limit: bytes.
+        report: Where rows go.
+        parts: Names of parts.
+        workers: What makes a worker for a part.
+        minutes: For all parts together.
+        only: Items to do; none: all.
+        began: When the time began, by ``time.monotonic``; ``None``: now.
     """
-    (a, low), (b, high) = sorted(tried.items())
-    slope = (high - low) / (b - a)
-    fitting = [batch for batch in batches if low + slope * (batch - a) <= limit]
-    return max(fitting, default=batches[0])
+    began = time.monotonic() if began is None else began
+    for together in TOGETHER:
+        jobs = []
+        for name in (name for name in together if name in parts):
+            part = PARTS[name]
+            try:
+                items = [item for item in items_of(name) if not only or item in only]
+            except Exception as error:  # one part that cannot begin is a row, and the others go on
+                report.hear(name, "all", {"ok": False, "what": "failed", "says": f"{type(error).__name__}: {error}"})
+                continue
+            until, most = began + 60 * minutes * part.until, 60 * minutes * part.most
+            jobs.append(Job(name, items, lambda name=name: workers(name), part.lanes, until, most))
+        work_off(jobs, report.hear)
+    return report.finish()
 
 
-def measure(
-    name: str,
-    system: System,
-    device: torch.device,
-    *,
-    batches: Sequence[int] = BATCHES,
-    limit: float | None = None,
-    autocast: torch.dtype | None = torch.bfloat16,
-    backend: str = "inductor",
-    rounds: int = 10,
-) -> Iterator[Measured]:
-    """Train a system: as it is, then compiled; with the next smaller batch where memory runs out after all."""
-    limit = ROOM * torch.cuda.get_device_properties(device).total_memory if limit is None else limit
-    first = {
-        batch: memory_of(device, lambda b=batch: Training(system, b, device, autocast).work()) for batch in batches[:2]
-    }
-    chosen = largest(batches, {batch: memory for batch, (_, memory) in first.items()}, limit)
-    per_sample = first[batches[1]][0] / batches[1]
-    for batch in reversed([b for b in batches if b <= chosen]):
-        try:
-            work = round(per_sample * batch)
-            yield from _both_ways(name, Training(system, batch, device, autocast), batch, work, backend, rounds)
-            return
-        except torch.OutOfMemoryError:
-            continue
-
-
-def _both_ways(name: str, training: Training, batch: int, work: int, backend: str, rounds: int) -> Iterator[Measured]:
-    for way in ("eager", "compiled"):
-        if way == "compiled":
-            training.compile(backend)
-        seconds, memory = memory_of(training.device, lambda: training.seconds(rounds))
-        yield Measured(name, way, batch, training.images, seconds, memory, work)
-
-
-def peak(device: torch.device, size: int, dtype: torch.dtype = torch.bfloat16) -> float:
-    """FLOP/s of the fastest of ten products of square matrices, as in ``benchmarks/step.py``."""
-    a = torch.randn(size, size, device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(10):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        began = time.perf_counter()
-        a @ a
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - began)
-    return 2 * size**3 / best
-
-
-def collect(
-    names: Sequence[str],
-    command: Callable[[str], list[str]],
-    minutes: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[tuple[str, list[Measured], str]]:
-    """Run ``command(name)`` for each name, whose lines of JSON are measurements; all in so many minutes.
-
-    Each may take twice its equal share of what is left. Yields the name, what was measured, and "" or what went wrong:
-    "skipped", "stopped" or "failed", and why.
-    """
-    end = clock() + 60 * minutes
-    for place, name in enumerate(names):
-        left = end - clock()
-        share = min(left, 2 * left / (len(names) - place))
-        if share < 1:
-            yield name, [], "skipped: out of time"
-            continue
-        try:
-            done = subprocess.run(command(name), capture_output=True, text=True, timeout=share)
-            last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            said, why = done.stdout, f"failed: {last}" if done.returncode else ""
-        except subprocess.TimeoutExpired as stopped:
-            out = stopped.stdout or b""
-            said, why = out.decode() if isinstance(out, bytes) else out, f"stopped: its {share:.0f} s were over"
-        found = [Measured(*json.loads(line)) for line in said.splitlines() if line.startswith("[")]
-        yield name, found, why
-
-
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
+    began = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=9.0, help="for all systems together")
-    parser.add_argument("--only", choices=SYSTEMS, help="measure this one, here, and print lines of JSON")
+    parser.add_argument("--minutes", type=float, default=8.5, help="for everything together")
+    parser.add_argument("--parts", default=",".join(PARTS), help="separated by commas")
+    parser.add_argument("--only", default="", help="items, separated by commas; all by default")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--tiny", action="store_true", help="small systems, nothing compiled for good: for tests")
+    parser.add_argument("--here", action="store_true", help="in this process, where nothing is stopped: for tests")
     parser.add_argument("--out", default="results/gpu.md")
-    asked = parser.parse_args()
-    if not torch.cuda.is_available():
-        print(f"gpu-check: torch {torch.__version__} sees no GPU here, so nothing was measured.")
+    parser.add_argument("--work", choices=PARTS, help="do the items of this part that come on standard input")
+    asked = parser.parse_args(words)
+    if asked.work:
+        serve(run_of(asked.work, asked.device, asked.tiny))
         return 0
-    device = torch.device("cuda", 0)
-    if asked.only:
-        for one in measure(asked.only, SYSTEMS[asked.only], device):
-            print(json.dumps(one), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)) if not asked.here else None
+
+    def worker(part: str) -> Worker:
+        if asked.here:
+            return Here(run_of(part, asked.device, asked.tiny))
+        command = [sys.executable, __file__, "--work", part, "--device", asked.device, *["--tiny"] * asked.tiny]
+        return Process(command, PARTS[part].environment)
+
+    parts = [name for name in PARTS if name in asked.parts.split(",")]
+    only = [item for item in asked.only.split(",") if item]
+    if asked.device.startswith("cuda") and not has_gpu():
+        print("gpu-check: torch sees no GPU here, so nothing was checked.")
         return 0
-    top = peak(device, 8192)
-    machine = f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    text = HEAD.format(batches=", ".join(map(str, BATCHES)), room=ROOM, peak=top / 1e9, machine=machine)
-    lines, failed = [], False
-    for name, found, why in collect(
-        list(SYSTEMS), lambda name: [sys.executable, __file__, "--only", name], asked.minutes
-    ):
-        lines += [one.line(top) for one in found] + ([f"| {name} | {why} |{' |' * 6}"] if why else [])
-        failed |= why.startswith("failed")
-        print("\n".join(lines[-len(found) - bool(why) :]), flush=True)
-        Path(asked.out).write_text(text + "\n".join(lines) + "\n")
-    return int(failed)
+    report = Report(Path(asked.out), "python tools/gpu_check.py " + " ".join(sys.argv[1:] if words is None else words))
+    report.facts = facts_of(asked.device)
+    try:
+        bad = check(report, parts, worker, asked.minutes, only, began)
+    finally:
+        for left in list(Process.alive):  # of whoever was interrupted
+            left.close()
+    print(f"{bad} rows are not as they should be; see {report.path} and {report.log}", flush=True)
+    return int(bad > 0)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ TINY = {
     "sngan-32": System("sngan", 32, 2, 0, {"g_width": 4, "d_width": 4, "n_critic": 2}),
     "wgan-gp-32": System("wgan-gp", 32, 2, 0, {"width": 4, "n_critic": 2}),
     "sngan-128": System("sngan", 128, 2, 0, {"g_width": 2, "d_width": 2, "n_critic": 2}),
-    "sagan-128": System("sagan", 128, 2, 5, {"g_width": 2, "d_width": 2}),
-    "biggan-128": System("biggan", 128, 2, 5, {"width": 2, "latent": 120}),
+    "sagan-128": System("sagan", 128, 2, 5, {"g_width": 4, "d_width": 4}),
+    "biggan-128": System("biggan", 128, 2, 5, {"width": 8}),
 }
 
 

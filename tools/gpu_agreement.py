@@ -225,11 +225,14 @@ def rings(count: int) -> tuple[PointSet, PointSet]:
 def sets(source: str, count: int) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Twice as many real images, as some measures need; others, a little darker, as if by a generator; held-out ones.
 
-    All are in an order of chance, so that each set has all classes.
+    Classes take turns, so that each set has as many of each.
     """
-    data = load(source)
-    whole = of_data(data)
-    order = torch.randperm(whole.count, generator=torch.Generator().manual_seed(0))
+    whole = of_data(load(source))
+    labels = torch.zeros(whole.count, dtype=torch.int64) if whole.labels is None else whole.labels
+    turn = torch.zeros(whole.count, dtype=torch.int64)
+    for label in labels.unique():
+        turn[labels == label] = torch.arange(int((labels == label).sum()))
+    order = (turn * (int(labels.max()) + 1) + labels).argsort()
     one, other, third = (whole.select(order[a * count : b * count]) for a, b in ((0, 2), (2, 3), (3, 4)))
     darker = other.pixels().float().mul(0.9).to(torch.uint8)
     made = replace(other, kind="generated", read=lambda s, n: darker[s : s + n], pick=lambda which: darker[which])
@@ -282,8 +285,9 @@ def stop_and_go(name: str, where: Where, graph: str) -> tuple[bool, float]:
     return ends[0] == ends[1], apart(*losses)[0]
 
 
+FIRST = ("biggan", "dcgan", "sagan", "sngan", "wgan-gp")
 ITEMS = {
-    "recipes": lambda: list(registry.names()),
+    "recipes": lambda: sorted(registry.names(), key=lambda name: name not in FIRST),
     "measures": lambda: [*measures(), *(f"features {name}" for name in extractor_names())],
     "resume": lambda: ["dcgan", "sngan", "wgan-gp"],
 }

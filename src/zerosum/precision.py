@@ -15,5 +15,8 @@ def wide(x: Tensor) -> Tensor:
 
 def in_float32(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """``function(*tensors)`` without autocast, on tensors of float32 or wider."""
-    with torch.autocast(tensors[0].device.type, enabled=False):
+    device = tensors[0].device.type
+    if not torch.amp.is_autocast_available(device):  # tensors that are shapes only
+        return function(*map(wide, tensors))
+    with torch.autocast(device, enabled=False):
         return function(*map(wide, tensors))

@@ -14,6 +14,7 @@ CHANGED: dict[str, str] = {
     "dragan": "The critic has layer norm, no longer batch norm, so that the penalised slope at a sample is its own.",
     "improved-gan": "Kernels of minibatch discrimination have scales and biases, set from data as the authors' are.",
     "loss-meaning": f"It trains wgan-gp on points. {_TOY}",
+    "measures": "What is drawn by seed is drawn from images in the order of their hashes, not in that of the files.",
     "points": f"It trains wgan-gp on points. {_TOY}",
     "sagan": "3x3 convolutions start with gain 1, as the authors' do, no longer with sqrt(2).",
     "wgan-gp": _TOY,

@@ -444,6 +444,8 @@ def changed(name: str) -> dict[str, Any]:
 def find(name: str, room: Path) -> dict[str, Any]:
     """What a run, an experiment or a training comes to now."""
     shutil.copy(CLOTHES_FILE, room)
+    if name == "measures":
+        return {"scores": measures(room)}
     kinds = ((RUNS, trained), (EXPERIMENTS, experiment), (TRAININGS, training))
     (found,) = (make(name, room) for names, make in kinds if name in names)
     return found

@@ -38,7 +38,7 @@ def recipe(
     lr: float = 2e-4,
     beta1: float = 0.0,
     beta2: float = 0.9,
-    norm_eps: float = sngan.NORM_EPS,
+    norm_eps: float = 2e-5,
     head_bias: bool | None = None,
     n_critic: int = 5,
     batch_size: int = 64,

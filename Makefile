@@ -13,7 +13,7 @@ demo: $(READY)
 	$(RUN) tools/demo.py
 
 test: $(READY)
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(RUN) -m pytest -m slow

@@ -80,7 +80,7 @@ def check_training(name: str, found: Any, recorded: Any, *, same: bool) -> None:
             check(one, other, MEASURED_ELSEWHERE)
 
 
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "demo")) for n in TRAININGS])
 def test_a_training_goes_the_same_way(name: str, tmp_path: Path) -> None:
     record = record_of(name, "trainings")
     check_training(name, training(name, tmp_path), record["found"], same=machine() == record["machine"])

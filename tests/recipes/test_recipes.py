@@ -82,7 +82,7 @@ def takes_points(name: str) -> bool:
 
 
 # Four seconds to a minute each. All kinds of parts, which have tests of their own, are among those that are not slow.
-AT_ONCE = ("cgan", "ebgan-pt", "info-gan", "rasgan", "sngan", "unrolled", "wgan-gp")
+AT_ONCE = ("cgan", "info-gan", "rasgan", "sngan", "unrolled", "wgan-gp")
 # Derivatives too are made graphs of these; of the others the trace is run as it is.
 DERIVED = ("cgan", "ct-gan", "semi-gan", "sngan", "unrolled", "wgan-gp")
 

@@ -98,8 +98,8 @@ def test_every_measure_has_the_number_of_the_cpu(clothes: Images, name: str, whe
     with PretendedDevice():
         found = run(name, images, OnDevice(), where)
     for a, b in zip(usual, found, strict=True):
-        assert b.value == pytest.approx(a.value, rel=1e-6)
-        assert b.details == pytest.approx(a.details, rel=1e-6)
+        assert b.value == pytest.approx(a.value, rel=1e-5)
+        assert b.details == pytest.approx(a.details, rel=1e-5)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_loop_on_the_device_has_the_number_of_the_cpu(clothes: Images, name: s
             labels = None if images.labels is None else torch.from_numpy(images.labels)
             metric.update(pixels, real=real, labels=labels)
         found.append(next(iter(metric.scores().values())).value)
-    assert found[1] == pytest.approx(found[0], rel=1e-6)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
 
 
 @pytest.mark.usefixtures("device")
@@ -172,4 +172,4 @@ def test_path_lengths_on_the_device() -> None:
             device=device,
         ).mean
 
-    assert length(DEVICE) == pytest.approx(length("cpu"), rel=1e-6)
+    assert length(DEVICE) == pytest.approx(length("cpu"), rel=1e-5)

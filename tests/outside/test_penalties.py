@@ -120,7 +120,7 @@ def check_gradients(found: nn.Module, expected: nn.Module) -> None:
     for (name, a), b in zip(found.named_parameters(), expected.parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None), name
         if b.grad is not None:
-            torch.testing.assert_close(a.grad, b.grad, rtol=1e-6, atol=1e-6, msg=name)
+            torch.testing.assert_close(a.grad, b.grad, rtol=2e-5, atol=2e-6, msg=name)
             reached |= bool(b.grad.abs().sum() > 0)
     assert reached
 

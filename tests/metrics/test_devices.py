@@ -98,8 +98,9 @@ def test_every_measure_has_the_number_of_the_cpu(clothes: Images, name: str, whe
     with PretendedDevice():
         found = run(name, images, OnDevice(), where)
     for a, b in zip(usual, found, strict=True):
-        assert b.value == pytest.approx(a.value, rel=1e-5)
-        assert b.details == pytest.approx(a.details, rel=1e-5)
+        digits = 1e-5 if name == "fid-infinity" else 1e-6  # it extrapolates, which magnifies the last ones
+        assert b.value == pytest.approx(a.value, rel=digits)
+        assert b.details == pytest.approx(a.details, rel=digits)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_loop_on_the_device_has_the_number_of_the_cpu(clothes: Images, name: s
             labels = None if images.labels is None else torch.from_numpy(images.labels)
             metric.update(pixels, real=real, labels=labels)
         found.append(next(iter(metric.scores().values())).value)
-    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
 
 
 @pytest.mark.usefixtures("device")
@@ -172,4 +173,4 @@ def test_path_lengths_on_the_device() -> None:
             device=device,
         ).mean
 
-    assert length(DEVICE) == pytest.approx(length("cpu"), rel=1e-5)
+    assert length(DEVICE) == pytest.approx(length("cpu"), rel=1e-6)

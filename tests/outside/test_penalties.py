@@ -120,7 +120,7 @@ def check_gradients(found: nn.Module, expected: nn.Module) -> None:
     for (name, a), b in zip(found.named_parameters(), expected.parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None), name
         if b.grad is not None:
-            torch.testing.assert_close(a.grad, b.grad, rtol=2e-5, atol=2e-6, msg=name)
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-6, atol=1e-6, msg=name)
             reached |= bool(b.grad.abs().sum() > 0)
     assert reached
 
@@ -129,9 +129,9 @@ def check_gradients(found: nn.Module, expected: nn.Module) -> None:
 @pytest.mark.parametrize("critic", CRITICS)
 def test_value_and_gradients_are_those_by_hand_and_no_buffer_moves(critic: str, penalty: str):
     torch.manual_seed(0)
-    ours = CRITICS[critic]()
+    ours = CRITICS[critic]().double()  # sixth powers of slopes magnify the last digits of float32
     theirs, before = copy.deepcopy(ours), buffers(ours)
-    x, y, t = samples()
+    x, y, t = (part.double() for part in samples())
     torch.manual_seed(1)
     found = PENALTIES[penalty](ours, x, y, t)
     torch.manual_seed(1)

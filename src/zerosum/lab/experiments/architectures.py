@@ -16,8 +16,11 @@ WGAN-GP Adam, 1e-4, betas 0.5 and 0.9, penalty 10. The last two make five critic
 the settings of the papers or of WGAN-GP's published code, with one exception: Algorithm 1 of WGAN-GP has beta1 = 0, and
 0.5 is the value in its toy experiments. Normalisation is batch norm, and layer norm in WGAN-GP's critics.
 
-Departures: generators upsample and convolve with 3x3 kernels instead of transposed convolutions, and all initial
-weights are He's rather than N(0, 0.02^2), which is meant for networks many times as wide.
+Departures: the MLP generator and the residual networks, their initial weights included, are those of WGAN-GP's code at
+other sizes. Of the others, generators upsample and convolve with 3x3 kernels and critics have kernels of 4x4 and 3x3,
+where that code has 5x5 kernels, transposed in generators. Their initial weights are normal, of He's standard deviation;
+that code has uniform ones, of standard deviation 0.02, which is meant for networks many times as wide, and in the
+``constant`` generator and ``gated`` networks Glorot's, with gain sqrt(2) on convolutions.
 
 The scores are ``fd_fashion``, the Frechet distance in the features of the shipped classifier (not FID), beside its
 floor, which is what real images score; and how many of the ten classes are made.
@@ -47,7 +50,7 @@ from zerosum.lab.diary import Diary, keep, load_kept
 from zerosum.lab.drawing import panels
 from zerosum.metrics.suite import evaluate
 from zerosum.networks import mlp
-from zerosum.networks.common import Norm, check_positive
+from zerosum.networks.common import Norm, check_positive, glorot_uniform, he_uniform
 from zerosum.networks.pairs import Pair
 from zerosum.runs.pictures import to_pixels
 
@@ -96,7 +99,9 @@ class Kind:
 
 def mlp_generator(units: int) -> nn.Module:
     """A generator of four hidden ReLU layers."""
-    return mlp.Generator(LATENT, (units,) * 4, (1, 32, 32), output=torch.tanh)
+    return mlp.Generator(
+        LATENT, (units,) * 4, (1, 32, 32), output=torch.tanh, init=he_uniform, last_init=glorot_uniform
+    )
 
 
 KINDS = {

@@ -70,8 +70,9 @@ def coloured(clothes: Images, seed: int) -> Images:
 
 def multiples(data: Images, spoil: Spoil, metrics: tuple[str, ...], count: int, seed: int) -> list[float]:
     """Distance over floor by each of the metrics; fewer images than are scored are taken over and over."""
-    chosen = split(len(data.pixels), count)[1]
-    images = of_data(data).select(chosen).pixels().float().div(127.5).sub(1)
+    real = of_data(data)
+    chosen = split(real, count)[1]
+    images = real.select(chosen).pixels().float().div(127.5).sub(1)
     labels = torch.from_numpy(np.asarray(data.labels))[chosen]
     spoiled = spoil(images, labels, torch.Generator().manual_seed(seed)).clamp(-1, 1)
 

@@ -65,6 +65,16 @@ def check_samples(name: str, found: dict[str, Any], recorded: dict[str, Any], to
         check(found, recorded, Tolerance(SHARE, SHARE * recorded["std"]))
 
 
+def without_halves(logs: dict[str, Any]) -> dict[str, Any]:
+    """Logs without values held against a half of the real images, which is another half since the first records."""
+    return {log: [_without_halves(row) for row in rows] for log, rows in logs.items()}
+
+
+def _without_halves(row: dict[str, Any]) -> dict[str, Any]:
+    is_halved = "score" in row and row["score"]["name"].startswith(("fd_", "classes"))
+    return row | {"score": {"name": row["score"]["name"]}} if is_halved else row
+
+
 def check_logs(found: dict[str, Any], recorded: dict[str, Any], tolerance: Tolerance) -> None:
     if "scores.jsonl" not in recorded:  # images of other shapes than the clothes' had no scores in that version
         assert {row["score"]["name"] for row in found.pop("scores.jsonl", [])} <= NEW_SCORES
@@ -96,7 +106,7 @@ def test_an_old_run_samples_and_resumes_as_it_did(name: str, tolerance: Toleranc
         check_samples(name, samples, recorded["before"][which], tolerance)
     resume(run)
     resumed = after(run)
-    check_logs(resumed["logs"], recorded["after"]["logs"], tolerance)
+    check_logs(without_halves(resumed["logs"]), without_halves(recorded["after"]["logs"]), tolerance)
     check_samples(name, resumed["samples"], recorded["after"]["samples"], tolerance)
 
 
@@ -108,8 +118,10 @@ def recorded(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_command_trains_the_same_run(name: str, tmp_path: Path) -> None:
-    record = changed(name) if name in CHANGED else recorded(name)
-    check_training(name, find(name, tmp_path), record["found"], SAME if machine() == record["machine"] else ELSEWHERE)
+    record, found = changed(name) if name in CHANGED else recorded(name), find(name, tmp_path)
+    if name not in CHANGED:
+        record["found"]["logs"], found["logs"] = map(without_halves, (record["found"]["logs"], found["logs"]))
+    check_training(name, found, record["found"], SAME if machine() == record["machine"] else ELSEWHERE)
 
 
 def test_every_change_has_a_reason_and_a_record() -> None:

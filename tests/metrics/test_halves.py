@@ -1,6 +1,7 @@
 """fd_fashion and fd_random against scipy on features computed directly; order of spoiled images; class shares."""
 
 import dataclasses
+import hashlib
 import io
 
 import numpy as np
@@ -36,7 +37,7 @@ def by_scipy(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_distance_and_floor_equal_scipy(clothes: Images) -> None:
-    ours, control = split(1200, 200)
+    ours, control = split(of_data(clothes), 200)
     real, other = as_images(clothes.pixels[ours]), as_images(clothes.pixels[control])
     noisy = (real + 0.3 * torch.randn(real.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
     noisy = ((noisy + 1) * 127.5).round() / 127.5 - 1
@@ -55,7 +56,7 @@ def coloured(clothes: Images) -> Images:
 
 
 def test_colour_images_are_scored_without_a_download(coloured: Images) -> None:
-    ours, control = split(1200, 300)
+    ours, control = split(of_data(coloured), 300)
     control_images = as_images(coloured.pixels[control])
     scores = scored(control_images, coloured, count=300)
     assert list(scores) == ["fd_random", "fd_random_floor", "ms_ssim"]
@@ -67,7 +68,7 @@ def test_colour_images_are_scored_without_a_download(coloured: Images) -> None:
 
 
 def test_random_features_see_what_was_done_to_colour_images(clothes: Images, coloured: Images) -> None:
-    control = split(1200, 300)[1]
+    control = split(of_data(coloured), 300)[1]
     images = as_images(coloured.pixels[control])
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
     blurred = torch.nn.functional.avg_pool2d(images, 5, 1, 2, count_include_pad=False)
@@ -85,7 +86,7 @@ def test_random_features_see_what_was_done_to_colour_images(clothes: Images, col
 
 
 def test_each_measure_looks_through_its_own_features(clothes: Images) -> None:
-    images = as_images(clothes.pixels[split(1200, 100)[1]])
+    images = as_images(clothes.pixels[split(of_data(clothes), 100)[1]])
     both = scored(images, clothes, 100, ("fd_random", "fd_fashion", "ms-ssim"))
     for name in ("fd_random", "fd_fashion"):
         for score in scored(images, clothes, 100, (name,)).values():
@@ -103,14 +104,14 @@ def test_random_features_are_the_same_everywhere() -> None:
 
 
 def test_reference_scores_zero_and_control_scores_the_floor(clothes: Images) -> None:
-    ours, control = split(1200, 200)
+    ours, control = split(of_data(clothes), 200)
     assert scored(as_images(clothes.pixels[ours]), clothes, count=200)["fd_fashion"].value < 1e-6
     held_out = scored(as_images(clothes.pixels[control]), clothes, count=200)
     assert held_out["fd_fashion"].value == pytest.approx(held_out["fd_fashion_floor"].value, rel=1e-6)
 
 
 def test_noise_raises_the_distance(clothes: Images) -> None:
-    control = as_images(clothes.pixels[split(1200, 300)[1]])
+    control = as_images(clothes.pixels[split(of_data(clothes), 300)[1]])
     noise = torch.randn(control.shape, generator=torch.Generator().manual_seed(1))
     levels = [scored(control + level * noise, clothes, count=300)["fd_fashion"] for level in (0.0, 0.1, 0.3, 0.9)]
     values = [score.value for score in levels]
@@ -159,17 +160,27 @@ def test_no_verdicts_where_the_classifier_does_not_know_the_classes(clothes: Ima
 
 
 def test_the_split_is_fixed_disjoint_and_nested(clothes: Images) -> None:
-    ours, control = split(1201)
-    assert len(ours) == len(control) == 600
+    images = of_data(clothes, 1199)
+    ours, control = split(images)
+    assert len(ours) == len(control) == 599
     assert not set(ours.tolist()) & set(control.tolist())
-    few = split(1201, 10)
+    few = split(images, 10)
     assert torch.equal(few[0], ours[:10])
     assert torch.equal(few[1], control[:10])
-    first = clothes.split_halves()[0]
-    assert np.array_equal(first.pixels, clothes.pixels[np.sort(split(1200)[0].numpy())])
     for total, count in ((1200, 601), (1200, 1), (3, None)):
         with pytest.raises(ValueError, match="the count must be between 2 and"):
-            split(total, count)
+            split(of_data(clothes, total), count)
+
+
+def test_the_halves_are_in_the_order_of_hashes(clothes: Images) -> None:
+    hashes = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in clothes.pixels]
+    expected = sorted(range(len(hashes)), key=hashes.__getitem__)
+    ours, control = split(of_data(clothes))
+    half = len(expected) // 2
+    assert (ours.tolist(), control.tolist()) == (expected[:half], expected[half : 2 * half])
+    turned = clothes.subset(np.arange(len(clothes.pixels))[::-1], clothes.name)
+    again = split(of_data(turned))
+    assert np.array_equal(turned.pixels[again[0].numpy()], clothes.pixels[ours.numpy()])
 
 
 def test_the_callers_autocast_changes_nothing(clothes: Images) -> None:

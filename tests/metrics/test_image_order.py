@@ -21,7 +21,7 @@ from zerosum.metrics.registry import measures
 from zerosum.metrics.shared.bootstrap import bootstrap_mean
 from zerosum.metrics.sides import Side
 
-HALVED = {"classes", "fd_fashion", "fd_random"}  # the reference is one half of the real images, by their places
+HALVED = {"classes", "fd_fashion", "fd_random"}  # the reference is one half of the real images: 90
 ELSEWHERE = {"ppl", "modes"}  # looks at no images; counts points or stacked digits, see below
 LONG = {"cas", "polygons"}  # seconds, not fractions of one
 SLOW = {"cas", "swd"}
@@ -51,10 +51,7 @@ def run(name: str, sets: tuple[Images, Images, Images], which: int) -> list[Numb
     measure = measures()[name]
     extractor = Shipped() if measure.sees else None
     real, fake, held_out = (shuffled(images, which) for images in sets)
-    if name in HALVED:
-        real, some = sets[0], of_data(fake, 80)
-    else:
-        some = of_data(fake, 24 if name in SLOW else None)
+    some = of_data(fake, 80 if name in HALVED else 24 if name in SLOW else None)
     known = of_data(real, some.count if "equal" in measure.needs or name in SLOW else None)
     sides = [Side(images, extractor, measure.reads) for images in (known, some, of_data(held_out))]
     return measure.run(sides[0], sides[1], Context(seed=3, held_out=sides[2]))

@@ -26,7 +26,7 @@ from zerosum.metrics.score import Plain
 from zerosum.metrics.shared.statistics import FeatureStatistics
 
 HALVES = {
-    "split": "first of two disjoint halves of the real images",
+    "split": "first of two disjoint halves of the real images, in the order of their hashes",
     "pixels": "clamped to [-1, 1], rounded to 8 bits",
 }
 CLOTHES = {**HALVES, "features": "fashion classifier, 64 averaged activations", "resize": "none"}

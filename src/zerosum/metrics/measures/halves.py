@@ -1,7 +1,7 @@
 """Fréchet distances with a floor: between generated images and one half of the real ones.
 
-One fixed permutation cuts the real images into a reference and a control of the same size. The generator gives as many
-images as the reference has. The score is the Fréchet distance between the features of the generated images and of the
+The real images, in the order of the hashes of their pixels, are cut into a reference and a control of the same size: the
+order of files or rows does not matter. The generator gives as many images as the reference has. The score is the Fréchet distance between the features of the generated images and of the
 reference; the floor is the distance between control and reference, which is what perfect samples would score at this
 count. It is not FID: other features, another scale.
 
@@ -15,19 +15,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zerosum.core.random import generator
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.images import ImageSet
 from zerosum.metrics.measure import Number
 from zerosum.metrics.measures.frechet import frechet_distance
 from zerosum.metrics.score import Plain
+from zerosum.metrics.shared.ordering import content_keys, content_order
 from zerosum.metrics.shared.statistics import FeatureStatistics
 from zerosum.metrics.sides import Side, see
 
 CONSTANTS: dict[str, Plain] = {
-    "split": "first of two disjoint halves of the real images",
+    "split": "first of two disjoint halves of the real images, in the order of their hashes",
     "pixels": "clamped to [-1, 1], rounded to 8 bits",
 }
+
+_HASHED_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,27 +49,28 @@ class RealHalf:
     labels: Tensor | None
 
 
-def split(total: int, count: int | None = None) -> tuple[Tensor, Tensor]:
-    """Indices of reference and control: two disjoint sets of ``count`` (default: half) out of ``total`` real images.
+def split(images: ImageSet, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """Indices of reference and control: two disjoint sets of ``count`` (default: half) of the real images.
 
-    The permutation is that of ``Images.split_halves``, and fixed, so the same images are the reference for every
-    generator and every seed; a smaller ``count`` takes the beginnings of the same two halves.
+    The same images are the reference for every generator, every seed, and every order in which they come; a smaller
+    ``count`` takes the beginnings of the same two halves.
 
     Args:
-        total: Number of real images.
+        images: All real images.
         count: Number of images in each set.
 
     Raises:
         ValueError: The count is below 2 or above half of the total.
     """
-    half = total // 2
+    half = images.count // 2
     count = half if count is None else count
     if not 2 <= count <= half:
         raise ValueError(
-            f"cannot take {count:,} images each for reference and control from {total:,} real images: "
+            f"cannot take {count:,} images each for reference and control from {images.count:,} real images: "
             f"the count must be between 2 and {half:,}"
         )
-    order = torch.randperm(total, generator=generator("halves"))
+    keys = torch.cat([content_keys(pixels) for pixels in images.batches(_HASHED_TOGETHER)])
+    order = content_order(keys, images.labels)
     return order[:count], order[half : half + count]
 
 
@@ -92,9 +95,9 @@ def reference(images: ImageSet, count: int, extractor: Extractor, reads: frozens
     Raises:
         ValueError: The real images are too few; see :func:`split`.
     """
-    ours, control = split(images.count, count)
-    key = (images.fingerprint, images.name, images.count, len(ours), extractor.hash, reads)
+    key = (images.fingerprint, images.name, images.count, count, extractor.hash, reads)
     if key not in _references:
+        ours, control = split(images, count)
         seen, other = (see(images.select(part), extractor, reads=reads, cached=False) for part in (ours, control))
         _references[key] = RealHalf(
             statistics=seen.moments,

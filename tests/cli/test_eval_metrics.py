@@ -62,7 +62,9 @@ def test_files_of_another_size_are_refused_and_resized_where_that_is_asked(zeros
 def test_help_lists_the_measures(zerosum) -> None:
     said = zerosum("eval", "any", "--metrics", "help")
     assert said.code == 0
-    assert [line.split()[0] for line in said.out.splitlines()] == list(measures())
+    names, options = said.out.split("\n\n")
+    assert [line.split()[0] for line in names.splitlines()] == list(measures())
+    assert "kid.subset_size=1000 " in options
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ class EvalOptions:
             training; 0 for images.
         repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
             printed too.
+        options: Numbers of measures that are to differ from the published ones, MEASURE.OPTION=VALUE separated by
+            commas: pr.k=5 (published: 3), dc.k=3 (5), is.splits=1 (10), kid.subsets=50 (100), kid.subset_size=500
+            (1,000) and more, which `--metrics help` lists with their sources. They are part of a score's protocol.
+        batch_size: Number of images that pass the feature network at a time; it moves a score only by rounding.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         save_stats: File to which mean and covariance of the target's features are saved, FILE.npz, as pytorch-fid, ADM
             and EDM have them; nothing is scored. None: nothing is saved.
@@ -82,6 +86,8 @@ class EvalOptions:
     standing: int = 0
     seed: int | None = None
     repeats: int = 1
+    options: str | None = None
+    batch_size: int = 250
     memory_mib: float = 512.0
     save_stats: str | None = None
     out: str | None = None
@@ -96,10 +102,7 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(EvalOptions, args=argv, prog="zerosum eval")
     check_at_least("--repeats", options.repeats, 1)
     if options.metrics == "help":
-        from zerosum.metrics.registry import measures
-
-        print(*(f"{name:<14} {measure.summary}" for name, measure in measures().items()), sep="\n")
-        return 0
+        return _list_measures()
     from zerosum.runs.evaluation import Evaluation, PartlyScored
 
     if options.save_stats is not None:
@@ -124,6 +127,16 @@ def run(argv: list[str]) -> int:
         printer.end(refused=evaluation.refused)
         raise UsageError(str(error)) from error
     printer.end()
+    return 0
+
+
+def _list_measures() -> int:
+    """Print all measures, and their options with defaults and sources."""
+    from zerosum.metrics.options import describe
+    from zerosum.metrics.registry import measures
+
+    print(*(f"{name:<14} {measure.summary}" for name, measure in measures().items()), sep="\n")
+    print("\noptions, as --options takes them, with their defaults:", *describe(), sep="\n")
     return 0
 
 

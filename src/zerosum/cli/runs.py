@@ -15,6 +15,7 @@ from zerosum.cli.layout import table
 from zerosum.errors import UsageError, ZerosumError
 from zerosum.files import Rows
 from zerosum.folder import RunFolder
+from zerosum.metrics.score import column_of
 
 VERB = ("list runs with their scores", 55)  # what it does, and its place in the list
 
@@ -74,7 +75,7 @@ def facts_of(path: Path) -> dict[str, Any]:
     except (ZerosumError, KeyError, TypeError, AttributeError) as error:
         return {"run": str(path), "problem": str(error)}
     rows = list(Rows(folder.metrics))
-    scores = {row["score"]["name"]: float(row["score"]["value"]) for row in Rows(folder.scores) if "score" in row}
+    scores = {column_of(row["score"]): float(row["score"]["value"]) for row in Rows(folder.scores) if "score" in row}
     facts |= {"step": _step_of(folder, rows), "scores": scores}
     return facts | {"state": _state_of(folder), "changed": _changed(folder)}
 

@@ -106,7 +106,12 @@ class Gathered:
         return replace(self, vectors=vectors, logits=logits)
 
     def side(
-        self, name: str, kind: Literal["real", "generated"], classes: tuple[str, ...], extractor: Extractor | None
+        self,
+        name: str,
+        kind: Literal["real", "generated"],
+        classes: tuple[str, ...],
+        extractor: Extractor | None,
+        batch_size: int = BATCH,
     ) -> Side:
         """The side of a comparison that a measure reads.
 
@@ -115,6 +120,7 @@ class Gathered:
             kind: Kind of the images.
             classes: Names of the classes.
             extractor: What looked at the images.
+            batch_size: Number of images that passed it at a time.
 
         Raises:
             ValueError: There are fewer images than any measure needs.
@@ -139,7 +145,7 @@ class Gathered:
         moments = self.moments or FeatureStatistics.empty(0)
         kept = (("vectors", self.vectors), ("logits", self.logits))
         reads = frozenset(what for what, tensor in kept if tensor is not None)
-        return Side(images, extractor, reads, seen=Observed(moments, self.vectors, self.logits, self.keys))
+        return Side(images, extractor, reads, batch_size, seen=Observed(moments, self.vectors, self.logits, self.keys))
 
 
 class Gatherer:
@@ -152,10 +158,14 @@ class Gatherer:
         reads: What of the features is kept beside their moments, of ``"vectors"`` and ``"logits"``.
         keeps_pixels: Whether pixels are kept.
         hashes: Whether the images are hashed.
+        batch_size: Number of images that pass the extractor at a time. ``None``: as many as evaluations of sets take,
+            or fewer where images are large.
     """
 
-    def __init__(self, reads: frozenset[str], *, keeps_pixels: bool, hashes: bool) -> None:
-        self._reads, self._keeps_pixels, self._hashes = reads, keeps_pixels, hashes
+    def __init__(
+        self, reads: frozenset[str], *, keeps_pixels: bool, hashes: bool, batch_size: int | None = None
+    ) -> None:
+        self._reads, self._keeps_pixels, self._hashes, self._batch_size = reads, keeps_pixels, hashes, batch_size
         self._before = Gathered()
         self._begin_anew()
 
@@ -216,7 +226,7 @@ class Gatherer:
         waiting = sum(map(len, self._waiting))
         if not waiting:
             return
-        piece = min(BATCH, max(1, PIECE_BYTES // max(1, self._waiting[0][0].numel())))
+        piece = self._batch_size or min(BATCH, max(1, PIECE_BYTES // max(1, self._waiting[0][0].numel())))
         if whole and waiting < piece:
             return
         *pieces, rest = torch.split(torch.cat(self._waiting), piece)

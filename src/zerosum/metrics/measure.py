@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
-from zerosum.errors import UsageError
+from zerosum.errors import UsageError, nearest
 from zerosum.metrics.score import Plain
 from zerosum.metrics.shared.bootstrap import bootstrap_mean
 
 if TYPE_CHECKING:
     from zerosum.metrics.sides import Side
 
+OptionValue = int | float | str
 Direction = Literal["higher", "lower", "neither"]  # which of two values of a score is the better one
 VECTORS, LOGITS = frozenset({"vectors"}), frozenset({"logits"})  # what of the features is kept
 MOST = 50_000  # generated images where nobody says how many: what published scores take
@@ -33,12 +34,14 @@ class Context:
         memory_mib: Cap on the memory for tiles of pairwise distances, in MiB.
         device: Where measures of pixels are computed.
         held_out: Real images that no generator was trained on, for measures that need them.
+        options: Values of the options of the one measure that is run, as far as they were given.
     """
 
     seed: int = 0
     memory_mib: float = 512.0
     device: str = "cpu"
     held_out: Side | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def require_held_out(self, measure: str) -> Side:
         """The held-out images.
@@ -75,6 +78,61 @@ class Number(NamedTuple):
     of: Literal["generated", "real"] = "generated"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A number (or word) of a measure that can be chosen.
+
+    Attributes:
+        default: Its value where nobody gives one: the published one.
+        text: What it is.
+        source: Whose default it is.
+        least: Smallest value of a whole number.
+        between: For a number that is not whole, the values between which it must lie.
+        words: For a word, all that there are.
+        most: Function ``(real, fake)`` from the numbers of images to the largest value; the number of real ones is
+            ``None`` where they are not counted. ``None``: any.
+        gives_way: Whether the default, and no value that is given, is lowered where there are too few images.
+    """
+
+    default: OptionValue
+    text: str
+    source: str
+    least: int = 1
+    between: tuple[float, float] = (0.0, 1.0)
+    words: tuple[str, ...] = ()
+    most: Callable[[int | None, int], int] | None = None
+    gives_way: bool = False
+
+    def read(self, given: Any) -> OptionValue:
+        """A value from what was given, which may be its text.
+
+        Raises:
+            ValueError: It is not one that this option takes; the message says which are.
+        """
+        if self.words:
+            if given not in self.words:
+                raise ValueError(f"must be {' or '.join(self.words)}")
+            return str(given)
+        whole = isinstance(self.default, int)
+        low, high = self.between
+        try:
+            if isinstance(given, bool) or (whole and not isinstance(given, str) and given != int(given)):
+                raise ValueError
+            value: float = int(given) if whole else float(given)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"must be a {'whole ' * whole}number") from None
+        if whole and value < self.least:
+            raise ValueError(f"must be at least {self.least}")
+        if not whole and not low < value < high:
+            raise ValueError(f"must be above {low:g} and below {high:g}")
+        return value
+
+
+def smaller(real: int | None, fake: int) -> int:
+    """The number of images of the smaller set."""
+    return fake if real is None else min(real, fake)
+
+
 def as_many(real: Side) -> int:
     """As many generated samples as there are real ones, up to what published scores take."""
     return min(real.images.count or MOST, MOST)
@@ -100,6 +158,8 @@ class Measure:
         looks_again: Whether it looks at the real images again, beside what is kept of their features.
         may_hold_out: Whether it takes held-out images where there are some.
         of_points: Whether it also measures points in the plane.
+        options: Numbers that can be chosen, by name; what departs from a default stands in the protocol.
+        given: Values of options that were chosen.
         samples: Number of generated samples, from the real side, where nobody says how many.
         most: Largest number of generated samples that it takes, from the real side. ``None``: any.
     """
@@ -117,6 +177,8 @@ class Measure:
     looks_again: bool = False
     may_hold_out: bool = False
     of_points: bool = False
+    options: Mapping[str, Option] = field(default_factory=dict)
+    given: Mapping[str, OptionValue] = field(default_factory=dict)
     samples: Callable[[Side], int] = as_many
     most: Callable[[Side], int] | None = None
 
@@ -129,6 +191,27 @@ class Measure:
     def takes_held_out(self) -> bool:
         """Whether held-out images make a difference to it."""
         return self.may_hold_out or "held-out" in self.needs
+
+    def read_options(self, given: Mapping[str, Any]) -> dict[str, OptionValue]:
+        """Values of options from what was given.
+
+        Raises:
+            ValueError: There is no such option, or it does not take the value.
+        """
+        for name in given:
+            if name not in self.options:
+                listed = f"Options: {', '.join(self.options)}" if self.options else "It has no options"
+                raise ValueError(f"{self.name} has no option {name!r}.{nearest(name, self.options)} {listed}")
+        return {name: self.options[name].read(value) for name, value in given.items()}
+
+    def having(self, given: Mapping[str, OptionValue]) -> Measure:
+        """The same measure with values of its options, as :meth:`read_options` gives them."""
+        return replace(self, given=dict(given))
+
+    @property
+    def departures(self) -> dict[str, OptionValue]:
+        """Options that have other values than the published ones."""
+        return {name: value for name, value in self.given.items() if value != self.options[name].default}
 
     def keeps_pixels(self, *, real: bool) -> bool:
         """Whether the pixels of a side must be at hand when it runs, and not only what is kept of their features."""

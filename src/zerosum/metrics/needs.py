@@ -76,6 +76,38 @@ def check_equal(measure: Measure, real: int | None, fake: int) -> None:
     )
 
 
+def check_counts(measure: Measure, real: int | None, fake: int) -> None:
+    """Refuse options that so few images do not allow, such as the k-th neighbour of k images.
+
+    Args:
+        measure: The measure, with the values of its options.
+        real: Number of real images; ``None`` where they are not counted.
+        fake: Number of images to be measured.
+
+    Raises:
+        UsageError: An option is too large; the message says how large it can be.
+    """
+    if measure.one_sided:
+        real = None
+    sizes = f"{fake:,} images to measure" if real is None else f"{real:,} real images and {fake:,} to measure"
+    for name, option in measure.options.items():
+        given = measure.given.get(name)
+        value = option.default if given is None else given
+        if option.most is None or isinstance(value, str) or (given is None and option.gives_way):
+            continue
+        most = option.most(real, fake)
+        if value <= most:
+            continue
+        limit = f"can be at most {most:,} with {sizes}"
+        if given is None:
+            raise UsageError(
+                f"{measure.name}: {name} is {value} by default and {limit}: options={measure.name}.{name}={most} sets "
+                "another",
+                argument="options",
+            )
+        raise UsageError(f"options={measure.name}.{name}={value}: {limit}", argument="options")
+
+
 def _kind(samples: SampleSet) -> str:
     return "images" if isinstance(samples, ImageSet) else "points"
 

@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -24,11 +24,12 @@ from zerosum.metrics.features.find import AnyFeatures, as_extractor
 from zerosum.metrics.gathering import Gathered, Gatherer
 from zerosum.metrics.measure import Context, Measure
 from zerosum.metrics.needs import check_features
+from zerosum.metrics.options import check_batch_size
 from zerosum.metrics.pixels import Range, check_range, to_pixels
 from zerosum.metrics.registry import choose
 from zerosum.metrics.score import Score
 from zerosum.metrics.scores import Scores
-from zerosum.metrics.sides import Side
+from zerosum.metrics.sides import BATCH, Side
 from zerosum.metrics.suite import score
 
 REAL, FAKE, HELD_OUT = "real images", "generated images", "held-out images"
@@ -51,6 +52,9 @@ class Metric:
         range: Values of black and white in floating-point images. ``None``: (-1, 1), and images that might as well
             lie in [0, 1] are refused. Images in uint8 always reach from 0 to 255.
         classes: Names of the classes, for measures of labels. ``()``: as many as the labels show.
+        options: Options of the measure that are to have other values than the published ones, such as
+            ``{"subsets": 50}``; docs/evaluation.md lists all. They are in the protocol. ``None`` stands for a default.
+        batch_size: Number of images that pass the network at a time. ``None``: 250, or fewer where images are large.
         seed: Seed of subsets, clusterings and permutations, for the protocol of the score as well.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         device: Where features are computed and kept.
@@ -66,11 +70,16 @@ class Metric:
         features: AnyFeatures | None = None,
         range: Range | None = None,
         classes: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
         seed: int = 0,
         memory_mib: float = 512.0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._measure = _find(measure)
+        self._measure = _with_options(_find(measure), options or {})
+        if batch_size is not None:
+            check_batch_size(batch_size)
+        self._batch_size = batch_size
         takes = self._measure.sees and self._measure.features is None
         if features is not None and not takes:
             own = f"has features of its own ({self._measure.features})" if self._measure.sees else "reads pixels"
@@ -84,7 +93,7 @@ class Metric:
 
     def _new_side(self, name: str) -> Gatherer:
         keeps = self._measure.keeps_pixels(real=name != FAKE) or (name == HELD_OUT and not self._measure.sees)
-        return Gatherer(self._measure.reads, keeps_pixels=keeps, hashes=True)
+        return Gatherer(self._measure.reads, keeps_pixels=keeps, hashes=True, batch_size=self._batch_size)
 
     @property
     def device(self) -> torch.device:
@@ -210,7 +219,7 @@ class Metric:
         extractor = self._look_through(_shape(known))  # a rank without images has none yet
         classes = self._classes or _count_classes(known.values())
         sides = {
-            name: one.side(name, "generated" if name == FAKE else "real", classes, extractor)
+            name: one.side(name, "generated" if name == FAKE else "real", classes, extractor, self._batch_size or BATCH)
             for name, one in known.items()
             if one.count
         }
@@ -231,11 +240,17 @@ class Metric:
         """Take in all images that another metric has seen, after those of this one; the other is left as it is.
 
         Raises:
-            UsageError: The other is of another measure, other features, or images of another shape.
+            UsageError: The other is of another measure, other options, other features, or images of another shape.
         """
-        if not isinstance(other, Metric) or other._measure is not self._measure:
+        if not isinstance(other, Metric) or other._measure.name != self._measure.name:
             told = other._measure.name if isinstance(other, Metric) else type(other).__name__
             raise UsageError(f"cannot merge {told!r} into {self._measure.name!r}")
+        mine, given = self._measure.departures, other._measure.departures
+        if mine != given:
+            raise UsageError(
+                f"cannot merge {self._measure.name!r} with options {given or 'as published'} into one with options "
+                f"{mine or 'as published'}"
+            )
         ours, theirs = self._extractor, other._extractor
         if ours is not None and theirs is not None and (ours.name, ours.hash) != (theirs.name, theirs.hash):
             raise UsageError(f"cannot merge features of {theirs.name!r} into features of {ours.name!r}")
@@ -291,6 +306,16 @@ def _find(name: str) -> Measure:
             f"measure: {name!r} walks among a generator's latents, which images do not have: evaluate the run",
             argument="measure",
         )
+    return measure
+
+
+def _with_options(measure: Measure, options: Mapping[str, Any]) -> Measure:
+    for name, value in options.items():
+        if value is not None:
+            try:
+                measure = measure.having({**measure.given, **measure.read_options({name: value})})
+            except ValueError as error:
+                raise UsageError(f"{name}={value}: {error}", argument=name) from error
     return measure
 
 

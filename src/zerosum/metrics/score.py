@@ -10,9 +10,11 @@ Plain = str | int | float | bool | None
 
 # A seed says which repetition this was, not what was measured, and what was scored is what a comparison is about. The
 # library's version is recorded for the reader; a change of method that moves the numbers must raise PROTOCOL, which
-# does separate scores. How the reference was read, and its size, are in its fingerprint.
+# does separate scores. How the reference was read, and its size, are in its fingerprint. The options are told once more
+# in one text for people, and the batch size moves nothing but the last digits of features.
 SCORED = ("sample", "sample_path", "sample_fingerprint", "sample_decoding")  # facts that say what was scored
-_NOT_COMPARED = frozenset({"seed", "zerosum", *SCORED, "image_shape", "reference_decoding"})
+_READ = ("image_shape", "reference_decoding", "options", "batch_size")
+_NOT_COMPARED = frozenset({"seed", "zerosum", *SCORED, *_READ})
 PROTOCOL = 1
 
 
@@ -67,6 +69,8 @@ class Score:
         parts = [" vs ".join(versus)] if versus else []
         if "features_hash" in known:
             parts.append(f"features {str(known['features_hash'])[:12]}")
+        if "options" in known:
+            parts.append(str(known["options"]))
         if "seed" in known:
             parts.append(f"seed {known['seed']}")
         protocol = f" ({', '.join(parts)})" if parts else ""
@@ -108,6 +112,16 @@ def _storable(value: float) -> float | str:
 def _number(value: float | str) -> float:
     """What :func:`_storable` wrote: whole numbers stay whole."""
     return float(value) if isinstance(value, str) else value
+
+
+def column_of(score: Mapping[str, Any]) -> str:
+    """The column in which a stored score stands: its name, with options that depart from the published ones.
+
+    Args:
+        score: A score as :meth:`Score.to_json` writes it.
+    """
+    options = dict(score.get("protocol") or {}).get("options")
+    return f"{score['name']} ({options})" if options else str(score["name"])
 
 
 def extend_protocol(protocol: Mapping[str, Plain], extra: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -54,7 +54,7 @@ def see(
         images: Images to be seen.
         extractor: What looks at them.
         reads: What is kept beside the moments, of ``"vectors"`` and ``"logits"``.
-        batch: Images at a time.
+        batch: Images that pass the extractor at a time; they are made, and read, as ever.
         progress: Called with (done, total) images.
         cached: Whether features are kept in zerosum's cache folder, so that images pass the network once; ``None``:
             those of real images and of files are.
@@ -67,7 +67,7 @@ def see(
     if known is not None:
         return Observed(known, None, None)
     hashes = _Hashes() if reads else None
-    batches = _report_batches(images, batch, progress, hashes)
+    batches = _regroup(_report_batches(images, progress, hashes), batch)
     keep = images.kind != "generated" if cached is None else cached
     found = _read_cached(images, extractor, batches) if keep else map(extractor, batches)
     moments: StatisticsStream | None = None
@@ -105,11 +105,22 @@ class _Hashes:
         return torch.cat(self._found) if sum(map(len, self._found)) == count else None
 
 
-def _report_batches(
-    images: ImageSet, batch: int, progress: sampling.Progress | None, hashes: _Hashes | None
-) -> Iterator[Tensor]:
+def _regroup(batches: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """The same images in the same order, ``size`` at a time."""
+    rest: Tensor | None = None
+    for pixels in batches:
+        *whole, last = torch.split(pixels if rest is None else torch.cat([rest, pixels]), size)
+        yield from whole
+        rest = None if len(last) == size else last
+        if rest is None:
+            yield last
+    if rest is not None:
+        yield rest
+
+
+def _report_batches(images: ImageSet, progress: sampling.Progress | None, hashes: _Hashes | None) -> Iterator[Tensor]:
     done = 0
-    for pixels in images.batches(batch):
+    for pixels in images.batches(BATCH):
         if hashes is not None:
             hashes.add(pixels)
         yield pixels
@@ -133,7 +144,7 @@ class Side:
         samples: The set.
         extractor: What looks at it; ``None`` where nothing does.
         reads: What will be asked for, of ``"vectors"`` and ``"logits"``; the one pass keeps no more.
-        batch: Images at a time.
+        batch: Images that pass the extractor at a time.
         progress: Called with (done, total) images during the pass.
         seen: What the extractor saw already; ``None``: one pass will be made when it is asked for.
     """
@@ -201,7 +212,7 @@ class Side:
         seen = self.seen if self.extractor is None or not self.reads else self.observed
         keys = None if seen is None else seen.keys
         if keys is None:
-            keys = torch.cat([content_keys(pixels) for pixels in self.images.batches(self.batch)])
+            keys = torch.cat([content_keys(pixels) for pixels in self.images.batches(BATCH)])
         return content_order(keys, self.images.labels)
 
     def ordered_vectors(self, device: torch.device | str = "cpu") -> Tensor:

@@ -22,11 +22,12 @@ from zerosum.metrics.images import (
     points_of_generator,
 )
 from zerosum.metrics.measure import Context, Measure, NotApplicable, Number
-from zerosum.metrics.needs import check_equal, check_features, check_needs
+from zerosum.metrics.needs import check_counts, check_equal, check_features, check_needs
+from zerosum.metrics.options import AnyOptions, check_batch_size, parse_options, with_options
 from zerosum.metrics.registry import choose, defaults_for
 from zerosum.metrics.sampling import Progress, SampleFunction
 from zerosum.metrics.score import PROTOCOL, SCORED, Plain, Score, extend_protocol
-from zerosum.metrics.sides import Side
+from zerosum.metrics.sides import BATCH, Side
 
 # What ends one measure, and not those after it: samples that it does not take, sums that do not converge, no memory.
 _REFUSALS: tuple[type[Exception], ...] = (
@@ -51,6 +52,7 @@ class Judge:
             :func:`.as_extractor` takes it. It is made when the first measure reads it.
         context: What measures may depend on besides the samples.
         lenient: Whether to leave out a measure that says nothing about these samples.
+        batch_size: Number of images that pass an extractor at a time.
         progress: Called with (done, total) images of one side after the other, as they are looked at.
     """
 
@@ -59,6 +61,7 @@ class Judge:
     extractor: AnyFeatures = "auto"
     context: Context = field(default_factory=Context)
     lenient: bool = False
+    batch_size: int = BATCH
     progress: Progress | None = field(default=None, repr=False)
 
     @cached_property
@@ -96,8 +99,10 @@ class Judge:
         """
         for measure in self.measures:
             check_needs(measure, self.real, fake, held_out)
-            if "equal" in measure.needs:
-                check_equal(measure, self.real.count, count or _number(measure, Side(self.real), held))
+            if "equal" in measure.needs or measure.options:
+                number = count or _number(measure, Side(self.real), held)
+                check_equal(measure, self.real.count, number)
+                check_counts(measure, self.real.count, number)
         for measure in self.measures:
             if measure.sees:
                 check_features(measure, self._extractors[measure.features], tuple(fake.shape))
@@ -126,7 +131,8 @@ class Judge:
     def _side(self, samples: SampleSet, measure: Measure) -> Side:
         if not measure.sees:
             return Side(samples)
-        return Side(samples, self._extractors[measure.features], self._reads(measure), progress=self.progress)
+        looks, reads = self._extractors[measure.features], self._reads(measure)
+        return Side(samples, looks, reads, self.batch_size, self.progress)
 
     def _real_side(self, measure: Measure) -> Side:
         key = _key(measure)
@@ -208,6 +214,7 @@ def score(
         extra: Further facts for the protocol.
 
     Raises:
+        UsageError: An option of the measure is too large for so few samples.
         ValueError: The measure does not apply to these samples, or there are too few.
     """
     ours, theirs = fake.samples, real.samples
@@ -217,7 +224,9 @@ def score(
             f"{ours.name} has images of {listed[0]}, {theirs.name} of {listed[1]}: bring both to one size and number "
             "of channels; nothing is resized silently"
         )
-    protocol = {**_protocol(measure, real, fake, context), **measure.constants}
+    check_counts(measure, theirs.count, ours.count or 0)
+    context = replace(context, options=measure.given)
+    protocol = {**_protocol(measure, real, fake, context), **measure.constants, **measure.departures}
     return [
         Score(
             name=measure.score_name(number.name, fake.looks.name if fake.extractor else ""),
@@ -254,6 +263,9 @@ def _protocol(measure: Measure, real: Side, fake: Side, context: Context) -> dic
     if measure.sees:
         seen = fake.looks
         protocol |= {"features": seen.name, "features_hash": seen.hash, "resize": seen.resize}
+        protocol |= {"batch_size": fake.batch} if fake.batch != BATCH else {}
+    if measure.departures:  # for the reader: the values themselves are among the constants
+        protocol["options"] = ", ".join(f"{name}={value}" for name, value in measure.departures.items())
     if not measure.one_sided:
         protocol |= {
             "reference": reference.name,
@@ -272,6 +284,8 @@ def evaluate(
     seed: int,
     metrics: Iterable[str] | None = None,
     count: int | None = None,
+    options: AnyOptions | None = None,
+    batch_size: int = BATCH,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
     extra: Mapping[str, Plain] | None = None,
@@ -285,6 +299,8 @@ def evaluate(
         seed: Seed that fixes the sequence; every protocol records it.
         metrics: Names of measures; ``None``: those that fit the data, see :func:`.defaults_for`.
         count: Number of samples; ``None``: each measure's own, such as half of the real images, or 2,500 points.
+        options: Options of the measures, such as ``"pr.k=5"`` or ``{"pr.k": 5}``; ``None``: the published values.
+        batch_size: Number of images that pass an extractor at a time.
         device: Where features are computed.
         progress: Called with (done, total) samples.
         extra: Further facts for the protocol, such as ``{"ema": True, "step": 5000}``.
@@ -299,11 +315,13 @@ def evaluate(
     names = tuple(defaults_for(data) if metrics is None else metrics)
     if not names:
         return []
+    check_batch_size(batch_size)
     judge = Judge(
-        tuple(choose(names).values()),
+        with_options(choose(names).values(), parse_options(options)),
         points_of_data(data) if len(data.shape) == 1 else of_data(data),
         context=Context(device=str(device)),
         lenient=metrics is None,
+        batch_size=batch_size,
         progress=progress,
     )
 

@@ -26,6 +26,8 @@ NOT_COMPARED = frozenset(
         "sample_decoding",
         "image_shape",
         "reference_decoding",
+        "options",
+        "batch_size",
     }
 )
 

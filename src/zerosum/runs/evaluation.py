@@ -13,8 +13,9 @@ from zerosum.files import Row, Rows
 from zerosum.metrics.features.find import AnyFeatures, decide, need_download
 from zerosum.metrics.images import SampleSet
 from zerosum.metrics.measure import Measure
+from zerosum.metrics.options import AnyOptions
 from zerosum.metrics.registry import defaults_for, parse_names
-from zerosum.metrics.sampling import Progress
+from zerosum.metrics.sampling import BATCH, Progress
 from zerosum.metrics.score import Score
 from zerosum.metrics.scores import Scores
 from zerosum.progress import counted
@@ -76,6 +77,8 @@ class Evaluation:
             also,
             self.target.count,
             self.target.held,
+            question.given_options,
+            question.batch_size,
         )
         some = self.target.fakes(self.target.count or self.target.held or 2, self.target.seed)
         self._judge = scoring.judge_of(self.target.real, request, self.target.data, show, some)
@@ -146,7 +149,8 @@ def evaluate(
     features: AnyFeatures = "auto", count: int | None = None, reference_count: int | None = None,
     seed: int | None = None, held_out: Any = None, labels: Any = None, size: int | None = None, crop: bool = False,
     background: str | None = None, truncation: float | None = None, standing: int = 0, best: bool = False,
-    step: int | None = None, memory_mib: float = 512.0, device: str = "auto", progress: bool = False,
+    step: int | None = None, options: AnyOptions | None = None, batch_size: int = BATCH, memory_mib: float = 512.0,
+    device: str = "auto", progress: bool = False,
 ) -> Scores:
     # fmt: on
     """Score a run, or images from any program: ``evaluate("fakes/", against="photos/", metrics="fid,pr")``.
@@ -178,6 +182,9 @@ def evaluate(
         standing: Batches of 250 samples from which batch-norm statistics are taken. 0: the statistics of training.
         best: Whether to score the checkpoint with the best score instead of the newest one.
         step: Iterations after which the wanted checkpoint was saved. ``None``: the newest, or the best.
+        options: Options of the measures, such as ``{"pr.k": 5, "kid.subsets": 50}`` or the same as text,
+            ``"pr.k=5,kid.subsets=50"``. ``None``: the published values, which docs/evaluation.md lists.
+        batch_size: Number of images that pass the feature network at a time.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         device: Device to compute on: auto, cpu, cuda or cuda:N.
         progress: Whether to show progress bars on stderr.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerosum.files import Rows
 from zerosum.folder import RunFolder
+from zerosum.metrics.score import column_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -132,11 +133,12 @@ class Run:
     def scores(self) -> Columns:
         """Scores as columns: ``step``, then one for each score, the newest where one was measured more than once.
 
-        The protocol under which each was measured is in the run's ``scores.jsonl``.
+        Scores with other options than the published ones have columns of their own, such as ``precision (k=5)``. The
+        protocol under which each was measured is in the run's ``scores.jsonl``.
         """
         by_step: dict[float, dict[str, float]] = {}
         for row in Rows(self.folder.scores):
-            by_step.setdefault(row["step"], {})[row["score"]["name"]] = float(row["score"]["value"])
+            by_step.setdefault(row["step"], {})[column_of(row["score"])] = float(row["score"]["value"])
         return _columns(sorted(by_step.items()))
 
     def __repr__(self) -> str:

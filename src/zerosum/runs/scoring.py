@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -29,8 +29,9 @@ from zerosum.metrics.images import (
     points_of_generator,
 )
 from zerosum.metrics.measure import Context, Measure
+from zerosum.metrics.options import Given, with_options
 from zerosum.metrics.registry import choose, defaults_for, parse_names, why_not
-from zerosum.metrics.sampling import Progress
+from zerosum.metrics.sampling import BATCH, Progress
 from zerosum.metrics.score import Plain, Score
 from zerosum.metrics.suite import Judge
 from zerosum.runs.label_laws import condition_of
@@ -54,6 +55,8 @@ class Request:
         also: Names of measures besides those that fit the data, where none is named.
         count: Number of samples, where it is given.
         held: Number of samples that there are, where they are not generated.
+        options: Values of options of the measures, as :func:`.parse_options` gives them.
+        batch_size: Number of images that pass an extractor at a time.
     """
 
     names: tuple[str, ...] = ()
@@ -64,6 +67,8 @@ class Request:
     also: tuple[str, ...] = ()
     count: int | None = None
     held: int | None = None
+    options: Given = field(default_factory=dict)
+    batch_size: int = BATCH
 
 
 def real_samples(data: Data) -> SampleSet:
@@ -199,7 +204,7 @@ def judge_of(
     names = request.names or (*(defaults_for(data) if data is not None else ()), *request.also)
     if not names and data is not None:
         raise UsageError(f"no score fits these data: {why_not(data)}")
-    measures = tuple(choose_measures(names).values())
+    measures = with_options(choose_measures(names).values(), request.options)
     _check_extras(measures, request)
     device = str(device_for(Settings(device=request.device)))
     judge = Judge(
@@ -208,6 +213,7 @@ def judge_of(
         request.features,
         Context(memory_mib=request.memory_mib, device=device),
         lenient=not request.names,
+        batch_size=request.batch_size,
         progress=show,
     )
     unfit = [measure.name for measure in measures if isinstance(real, PointSet) and not measure.of_points]

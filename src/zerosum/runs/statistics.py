@@ -47,7 +47,7 @@ def save_statistics(
         DataError: Images cannot be loaded.
         CheckpointError: The run has no readable checkpoint.
     """
-    for name in ("against", "metrics", "held_out", "reference_count"):
+    for name in ("against", "metrics", "held_out", "reference_count", "options"):
         if getattr(question, name) is not None:
             raise UsageError(f"{name}: statistics are of one side, and nothing is scored; leave it out", argument=name)
     images = _images(question, note, seed, progress)

@@ -22,7 +22,9 @@ from zerosum.errors import UsageError, nearest
 from zerosum.files import printable
 from zerosum.folder import RunFolder
 from zerosum.metrics.images import PointSet, SampleSet, points_of_generator
+from zerosum.metrics.options import Given, check_batch_size, parse_options, with_options
 from zerosum.metrics.reference import check_measures, read_reference, statistics_path
+from zerosum.metrics.sampling import BATCH
 from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
 from zerosum.runs.native import FileReading
@@ -54,6 +56,8 @@ class Question:
     step: int | None = None
     memory_mib: float = 512.0
     device: str = "auto"
+    options: Any = None
+    batch_size: int = BATCH
 
     def __post_init__(self) -> None:
         for name in ("count", "reference_count"):
@@ -65,6 +69,7 @@ class Question:
             raise UsageError(f"standing must be at least 0, got {self.standing}", argument="standing")
         if self.truncation is not None and not self.truncation > 0:
             raise UsageError(f"truncation must be above 0, got {self.truncation}", argument="truncation")
+        check_batch_size(self.batch_size)
         against_statistics = statistics_path(self.against) is not None
         if against_statistics and self.metrics is None:
             object.__setattr__(self, "metrics", ("fid",))
@@ -72,7 +77,13 @@ class Question:
             chosen = scoring.choose_measures(self.metrics).values()
             if against_statistics:
                 check_measures(chosen)
-        _ = self.reading
+            with_options(chosen, self.given_options)
+        _ = self.reading, self.given_options
+
+    @cached_property
+    def given_options(self) -> Given:
+        """Values of the options of measures."""
+        return parse_options(self.options)
 
     @cached_property
     def reading(self) -> FileReading:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number, share
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option, share
 from zerosum.metrics.measures.precision_recall import K as K_PR
 from zerosum.metrics.measures.precision_recall import check_reference, share_inside
 from zerosum.metrics.shared.neighbours import MEMORY_MIB, Balls, Hits, hits, nearest
@@ -93,7 +93,7 @@ def manifold_report(
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     sets = (side.ordered_vectors(context.device) for side in (real, fake))
-    found = density_coverage(*sets, memory_mib=context.memory_mib)
+    found = density_coverage(*sets, k=context.options.get("k", K), memory_mib=context.memory_mib)
     return [
         Number("density", found.density),
         share("coverage", found.coverage, real.images.count, context.seed),
@@ -106,6 +106,14 @@ MEASURE = Measure(
     run=_measure,
     directions={"density": "higher", "coverage": "higher"},
     constants={"k": K},
+    options={
+        "k": Option(
+            default=K,
+            text="neighbour that a ball reaches to, fewer than there are real images",
+            source="Naeem et al. 2020",
+            most=lambda real, fake: (fake if real is None else real) - 1,
+        )
+    },
     reads=VECTORS,
     published_on="vgg16",
 )

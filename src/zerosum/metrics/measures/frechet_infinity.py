@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option
 from zerosum.metrics.measures.frechet import frechet_distance
 from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.shared.statistics import FeatureStatistics
@@ -101,7 +101,9 @@ def _fit_line(sizes: list[int], distances: list[float]) -> tuple[float, float, f
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = frechet_infinity(fake.ordered_vectors(context.device), real.moments, seed=context.seed)
+    points, smallest = context.options.get("points", POINTS), context.options.get("smallest")
+    vectors = fake.ordered_vectors(context.device)
+    found = frechet_infinity(vectors, real.moments, points=points, smallest=smallest, seed=context.seed)
     details = {"standard_error": found.standard_error, "slope": found.slope}
     return [Number("fid_infinity", found.value, details, {"smallest": min(found.sizes)})]
 
@@ -112,5 +114,18 @@ MEASURE = Measure(
     run=_measure,
     directions={"fid_infinity": "lower"},
     constants={"points": POINTS, **DRAWN},
+    options={
+        "points": Option(
+            default=POINTS, text="numbers of images on the line", source="Chong and Forsyth 2020", least=3
+        ),
+        "smallest": Option(
+            default=SMALLEST,
+            text="smallest of these numbers (by default a tenth of the images where that is more, at most half)",
+            source="Chong and Forsyth 2020",
+            least=2,
+            most=lambda real, fake: fake // 2,
+            gives_way=True,
+        ),
+    },
     reads=VECTORS,
 )

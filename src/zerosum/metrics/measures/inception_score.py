@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.metrics.measure import LOGITS, Context, Measure, Number
+from zerosum.metrics.measure import LOGITS, Context, Measure, Number, Option
 from zerosum.metrics.shared.ordering import DRAWN, draw_rows
 from zerosum.metrics.shared.statistics import reduce_ranks
 from zerosum.metrics.sides import Side
@@ -133,7 +133,8 @@ def inception_score(logits: Tensor, *, splits: int = SPLITS) -> SplitScore:
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     logits = fake.ordered_logits()
-    found = inception_score(logits[draw_rows(len(logits), len(logits), context.seed, "inception score")])
+    shuffled = logits[draw_rows(len(logits), len(logits), context.seed, "inception score")]
+    found = inception_score(shuffled, splits=context.options.get("splits", SPLITS))
     return [Number("is", found.mean, {"deviation": found.std})]
 
 
@@ -143,6 +144,14 @@ MEASURE = Measure(
     run=_measure,
     directions={"is": "higher"},
     constants={"splits": SPLITS, **DRAWN},
+    options={
+        "splits": Option(
+            default=SPLITS,
+            text="parts of the images that the score is the mean over",
+            source="Salimans et al. 2016, code",
+            most=lambda real, fake: fake,
+        )
+    },
     reads=LOGITS,
     one_sided=True,
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option, smaller
 from zerosum.metrics.shared.kernels import polynomial_kernel, unbiased_mmd2
 from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
@@ -72,9 +72,10 @@ def _require_alike(x: Tensor, y: Tensor) -> None:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    size = min(SUBSET_SIZE, fake.images.count, real.images.count)
+    subsets = context.options.get("subsets", SUBSETS)
+    size = context.options.get("subset_size") or min(SUBSET_SIZE, fake.images.count, real.images.count)
     vectors = (side.ordered_vectors(context.device) for side in (fake, real))
-    found = kernel_distance(*vectors, subset_size=size, seed=context.seed)
+    found = kernel_distance(*vectors, subsets=subsets, subset_size=size, seed=context.seed)
     return [Number("kid", found.mean, {"deviation": found.std}, {"subset_size": size})]
 
 
@@ -84,5 +85,18 @@ MEASURE = Measure(
     run=_measure,
     directions={"kid": "lower"},
     constants={"subsets": SUBSETS, **DRAWN},
+    options={
+        "subsets": Option(
+            default=SUBSETS, text="pairs of subsets that the mean is over", source="Bińkowski et al. 2018"
+        ),
+        "subset_size": Option(
+            default=SUBSET_SIZE,
+            text="images in a subset (by default fewer where a set has fewer)",
+            source="Bińkowski et al. 2018",
+            least=2,
+            most=smaller,
+            gives_way=True,
+        ),
+    },
     reads=VECTORS,
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import Context, Measure, Number
+from zerosum.metrics.measure import Context, Measure, Number, Option
 from zerosum.metrics.score import Plain
 from zerosum.metrics.shared.class_names import plain_name
 from zerosum.metrics.shared.ordering import DRAWN
@@ -185,6 +185,7 @@ def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
         diversity(
             side.ordered_pixels(),
             seed=context.seed,
+            pairs=context.options.get("pairs", PAIRS),
             labels=side.ordered_labels if within else None,
             names=side.class_names if within else None,
         )
@@ -200,5 +201,8 @@ MEASURE = Measure(
     run=_measure,
     directions={"ms_ssim": "neither"},
     constants={"pairs": PAIRS, **DRAWN},
+    options={
+        "pairs": Option(default=PAIRS, text="pairs, within each class where there are some", source="Odena et al. 2017")
+    },
     published_on=None,
 )

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from zerosum.core.random import generator
 from zerosum.metrics.features.vgg16 import load_lpips
-from zerosum.metrics.measure import Context, Measure, Number
+from zerosum.metrics.measure import Context, Measure, Number, Option
 from zerosum.metrics.sampling import Progress, pieces
 from zerosum.metrics.score import Plain
 from zerosum.metrics.sides import Side
@@ -184,6 +184,7 @@ def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
         seed=context.seed,
         pairs=fake.images.count,
         device=context.device,
+        **context.options,
     )
     constants: dict[str, Plain] = {
         "distance": f"{distance.name} {distance.hash}",
@@ -199,6 +200,15 @@ MEASURE = Measure(
     run=_measure,
     directions={"ppl": "lower"},
     constants={"epsilon": EPSILON, "sampling": SAMPLING},
+    options={
+        "epsilon": Option(default=EPSILON, text="length of a step, in the path's time", source="Karras et al. 2019"),
+        "sampling": Option(
+            default=SAMPLING,
+            text="where on the path steps are: full, anywhere; end, at its beginning",
+            source="Karras et al. 2019",
+            words=("full", "end"),
+        ),
+    },
     published_on=None,
     needs=frozenset({"latents"}),
 )

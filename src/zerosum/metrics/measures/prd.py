@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option
 from zerosum.metrics.shared.ordering import DRAWN
 from zerosum.metrics.sides import Side
 
@@ -193,7 +193,8 @@ def _normalise(histogram: Tensor) -> Tensor:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    found = prd(*(side.ordered_vectors(context.device) for side in (real, fake)), seed=context.seed)
+    sets = (side.ordered_vectors(context.device) for side in (real, fake))
+    found = prd(*sets, **context.options, seed=context.seed)
     return [Number("prd_f8", found.f_8), Number("prd_f1/8", found.f_eighth)]
 
 
@@ -203,6 +204,16 @@ MEASURE = Measure(
     run=_measure,
     directions={"prd_f8": "higher", "prd_f1/8": "higher"},
     constants={"clusters": CLUSTERS, "runs": RUNS, "angles": ANGLES, **DRAWN},
+    options={
+        "clusters": Option(
+            default=CLUSTERS,
+            text="clusters of k-means",
+            source="Sajjadi et al. 2018",
+            most=lambda real, fake: 2 * fake,
+        ),
+        "runs": Option(default=RUNS, text="clusterings that are averaged over", source="Sajjadi et al. 2018"),
+        "angles": Option(default=ANGLES, text="points of the curve", source="Sajjadi et al. 2018", least=3),
+    },
     reads=VECTORS,
     needs=frozenset({"equal"}),
 )

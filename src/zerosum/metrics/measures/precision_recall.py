@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number, share
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option, share, smaller
 from zerosum.metrics.shared.neighbours import MEMORY_MIB, Balls, check_features, hits, nearest
 from zerosum.metrics.sides import Side
 
@@ -69,7 +69,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = K, memory_mib: floa
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     sets = (side.ordered_vectors(context.device) for side in (real, fake))
-    found = precision_recall(*sets, memory_mib=context.memory_mib)
+    found = precision_recall(*sets, k=context.options.get("k", K), memory_mib=context.memory_mib)
     return [
         share("precision", found.precision, fake.images.count, context.seed),
         share("recall", found.recall, real.images.count, context.seed),
@@ -82,6 +82,14 @@ MEASURE = Measure(
     run=_measure,
     directions={"precision": "higher", "recall": "higher"},
     constants={"k": K},
+    options={
+        "k": Option(
+            default=K,
+            text="neighbour that a ball reaches to, fewer than either set has images",
+            source="Kynkäänniemi et al. 2019",
+            most=lambda real, fake: smaller(real, fake) - 1,
+        )
+    },
     reads=VECTORS,
     published_on="vgg16",
 )

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import Context, Measure, Number
+from zerosum.metrics.measure import Context, Measure, Number, Option
 from zerosum.metrics.shared.ordering import DRAWN, ranks_of
-from zerosum.metrics.sides import Side
+from zerosum.metrics.sides import BATCH, Side
 
 SMALLEST = 16  # side of the coarsest level
 PATCH = 7
@@ -245,11 +245,11 @@ def _cut(images: Tensor, corners: Tensor) -> Tensor:
 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
-    batches = real.images.batches(fake.batch), fake.images.batches(fake.batch)
+    batches = real.images.batches(BATCH), fake.images.batches(BATCH)
     places = ranks_of(real.order), ranks_of(fake.order)
-    found = sliced_wasserstein(*batches, seed=context.seed, places=places, device=context.device)
+    found = sliced_wasserstein(*batches, **context.options, seed=context.seed, places=places, device=context.device)
     details = {f"{side} pixels": value for side, value in found.levels}
-    return [Number("swd", found.average, details)]
+    return [Number("swd", found.average, details, {"directions": found.directions})]
 
 
 MEASURE = Measure(
@@ -258,6 +258,11 @@ MEASURE = Measure(
     run=_measure,
     directions={"swd": "lower"},
     constants={"patches": PATCHES, "directions": REPEATS * DIRECTIONS, **DRAWN},
+    options={
+        "patches": Option(default=PATCHES, text="patches of each image at each level", source="Karras et al. 2018"),
+        "repeats": Option(default=REPEATS, text="groups of directions", source="Karras et al. 2018, code"),
+        "directions": Option(default=DIRECTIONS, text="directions in each group", source="Karras et al. 2018, code"),
+    },
     published_on=None,
     needs=frozenset({"equal"}),
 )

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zerosum.core.random import generator
-from zerosum.metrics.measure import VECTORS, Context, Measure, Number
+from zerosum.metrics.measure import VECTORS, Context, Measure, Number, Option, smaller
 from zerosum.metrics.shared.kernels import Kernel, gaussian_kernel, median_distance
 from zerosum.metrics.shared.neighbours import MEMORY_MIB, check_features, nearest
 from zerosum.metrics.shared.ordering import DRAWN, draw_rows
@@ -271,11 +271,12 @@ def _quadratic(x: Tensor, labels: Tensor, kernel: Kernel) -> tuple[Tensor, Tenso
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     x, y = (side.ordered_vectors(context.device) for side in (real, fake))
+    permutations = context.options.get("permutations", PERMUTATIONS)
     told = classifier_test(x, y, seed=context.seed)
-    near = neighbour_test(x, y, seed=context.seed, memory_mib=context.memory_mib)
-    few = min(len(x), len(y), KERNEL_SAMPLES)
+    near = neighbour_test(x, y, permutations=permutations, seed=context.seed, memory_mib=context.memory_mib)
+    few = context.options.get("mmd_samples") or min(len(x), len(y), KERNEL_SAMPLES)
     drawn = (z[draw_rows(few, len(z), context.seed, "kernel test", i).to(z.device)] for i, z in enumerate((x, y)))
-    apart = kernel_test(*drawn, seed=context.seed)
+    apart = kernel_test(*drawn, permutations=permutations, seed=context.seed)
     shares = {"p": near.p_value, "on_real": near.on_real, "on_fake": near.on_fake, "chance": near.chance}
     return [
         Number("c2st", told.accuracy, {"p": told.p_value}, {"tested": told.tested}),
@@ -290,5 +291,16 @@ MEASURE = Measure(
     run=_measure,
     directions={"c2st": "lower", "1nn": "neither", "mmd2": "lower"},
     constants=DRAWN,
+    options={
+        "permutations": Option(default=PERMUTATIONS, text="permutations behind a p-value", source="ours"),
+        "mmd_samples": Option(
+            default=KERNEL_SAMPLES,
+            text="images of each set in the permuted MMD (by default fewer where a set has fewer)",
+            source="ours",
+            least=2,
+            most=smaller,
+            gives_way=True,
+        ),
+    },
     reads=VECTORS,
 )

@@ -2,7 +2,8 @@
 
 One ``.npz`` serves them all: ``mu`` and ``sigma`` as pytorch-fid and EDM have them, ``mu_s`` and ``sigma_s`` beside
 them (the features of sFID) as ADM's evaluator has them. Ours also hold ``zerosum``, a JSON text that says which
-extractor saw which images; other programs pass it over. Covariances are unbiased, as those of ``numpy.cov``, in all.
+extractor saw which images, and how those were read; other programs pass it over. Covariances are unbiased, as those of
+``numpy.cov``, in all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,14 +24,18 @@ import torch
 from zerosum.errors import DataError, UsageError
 from zerosum.files import atomic, printable
 from zerosum.metrics.features.base import Extractor
-from zerosum.metrics.features.inception import Inception, SpatialInception
+from zerosum.metrics.features.inception import Inception, InceptionWithPlaces, SpatialInception
+from zerosum.metrics.features.published import PublishedExtractor
 from zerosum.metrics.images import ImageSet
 from zerosum.metrics.measure import Measure
-from zerosum.metrics.shared.statistics import FeatureStatistics
+from zerosum.metrics.sampling import BATCH
+from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStream
 from zerosum.metrics.sides import see
 
 PREFIX = "stats:"
 ENOUGH = frozenset({"fid", "fid-infinity", "sfid"})  # measures that read no more than moments of the real side
+READING = {"image_size": "size", "crop": "crop", "background": "background"}
+"""What is asked of how images are read, as in protocols, and what it is called among people."""
 _SPATIAL = SpatialInception.name
 _UNKNOWN_COUNT = 2**20 + 1  # stands for many: the covariance comes back exactly
 _ASYMMETRY = 1e-6  # of a covariance, of its largest entry
@@ -46,7 +52,8 @@ class ReferenceStatistics:
         seen: Statistics of features: under ``""`` those of ``mu`` and ``sigma``, under ``"inception-spatial"`` those of
             ``mu_s`` and ``sigma_s``.
         facts: What the file says of itself: ``features``, ``features_hash``, ``resize``, ``count``, ``images`` (their
-            name), ``fingerprint``, ``shape``. Empty where another program wrote it.
+            name), ``fingerprint``, ``shape``, ``decoding``, and ``reading`` (what was asked of how they are read, in
+            the words of :data:`READING`; empty for samples of a run). Empty where another program wrote it.
         fingerprint: Hash of the numbers.
     """
 
@@ -81,6 +88,37 @@ class ReferenceStatistics:
                 )
         return found
 
+    def check(self, shape: tuple[int, ...], reading: Mapping[str, str]) -> None:
+        """Refuse to compare with images of another size, or read in another way.
+
+        Args:
+            shape: Shape of the images, (C, H, W).
+            reading: What was asked of how they are read, in the words of :data:`READING`. Empty: they are not read.
+
+        Raises:
+            UsageError: They differ; the message says how both are.
+        """
+        known: Mapping[str, str] = self.facts.get("reading", {})
+        unlike = [name for name in READING if name in known and name in reading and known[name] != reading[name]]
+        if unlike:
+            theirs, ours = (", ".join(f"{READING[name]} {one[name]}" for name in unlike) for one in (known, reading))
+            raise self._refusal(
+                f"its images were read with {theirs}, and those to score with {ours}: read both alike, or save the "
+                "statistics anew"
+            )
+        size = tuple(self.facts.get("shape", shape))[1:]
+        if size != tuple(shape[1:]):
+            theirs, ours = ("x".join(map(str, one)) for one in (size, shape[1:]))
+            raise self._refusal(
+                f"its images are {theirs} pixels, and those to score {ours}: bring both to one size; nothing is "
+                "resized silently"
+            )
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether its images are known to be in colour."""
+        return bool(self.facts.get("shape", (1,))[0] == 3)
+
     def samples(self, shape: tuple[int, ...]) -> ImageSet:
         """The real side of a comparison with images of this shape, (C, H, W): nothing is known of it but statistics."""
         name = self.facts.get("images", f"{PREFIX}{self.path.name}")
@@ -92,22 +130,32 @@ class ReferenceStatistics:
             shape=shape,
             count=cast(int, self.facts.get("count")),  # None where it is unknown, as in protocols
             read=_no_images,
-            known=self.moments,
+            decoding=str(self.facts.get("decoding", "")),
+            known=partial(self._moments_for, shape[0]),
         )
 
-    def notes(self, shape: tuple[int, ...]) -> list[str]:
-        """What people should know who compare images of this shape, (C, H, W), with these statistics."""
+    def _moments_for(self, channels: int, extractor: Extractor) -> FeatureStatistics:
+        """The same, for images of so many channels: networks that take grey images as RGB see both alike."""
+        theirs = self.facts.get("shape", (channels,))[0]
+        if theirs != channels and not isinstance(extractor, PublishedExtractor):
+            raise self._refusal(
+                f"its images have {theirs} channel(s), and those to score {channels}, which {extractor.name} does not "
+                "see alike: save the statistics of images with as many"
+            )
+        return self.moments(extractor)
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know who compare with these statistics."""
         name = printable(str(self.path))
         if not self.facts:
             return [
                 f"{name}: does not say which extractor, resize and number of images its statistics are of; they are "
                 "taken to be of the same extractor and resize, and of many images"
             ]
-        theirs = tuple(self.facts.get("shape", shape))
-        if theirs == tuple(shape):
-            return []
-        sizes = ["x".join(map(str, one)) for one in (theirs, shape)]
-        return [f"{name}: its images were {sizes[0]}, those to score are {sizes[1]}"]
+        if "reading" not in self.facts:  # of a version before 1.0
+            return [f"{name}: does not say how its images were read (size, crop, background); save it anew to be sure"]
+        return []
 
     def _refusal(self, why: str) -> UsageError:
         return UsageError(f"against={PREFIX}{printable(str(self.path))}: {why}", argument="against")
@@ -205,11 +253,21 @@ def _facts_of(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> dict[str, An
         return {}
     try:
         facts: dict[str, Any] = json.loads(str(arrays["zerosum"]))
-        if isinstance(facts["count"], int) and facts["count"] >= 2 and isinstance(facts["features"], str):
+        if isinstance(facts["features"], str) and _make_sense(facts):
             return facts
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{name}: what it says of itself (zerosum) is damaged: save the statistics anew") from error
     raise DataError(f"{name}: what it says of itself (zerosum) makes no sense: save the statistics anew")
+
+
+def _make_sense(facts: Mapping[str, Any]) -> bool:
+    shape, reading = facts.get("shape", [1, 1, 1]), facts.get("reading", {})
+    return (
+        all(isinstance(number, int) and number > 0 for number in (facts["count"] - 1, *shape))
+        and len(shape) == 3
+        and isinstance(reading, dict)
+        and all(isinstance(value, str) for value in reading.values())
+    )
 
 
 def _statistics(mu: npt.NDArray[Any], sigma: npt.NDArray[Any], count: int, told: str) -> FeatureStatistics:
@@ -230,16 +288,27 @@ def _statistics(mu: npt.NDArray[Any], sigma: npt.NDArray[Any], count: int, told:
     return FeatureStatistics(count, torch.from_numpy(mean), torch.from_numpy(covariance) * (count - 1))
 
 
-def write_reference(path: Path, images: ImageSet, extractor: Extractor, *, progress: Any = None) -> None:
+def write_reference(
+    path: Path,
+    images: ImageSet,
+    extractor: Extractor,
+    *,
+    reading: Mapping[str, str] | None = None,
+    batch_size: int = BATCH,
+    progress: Any = None,
+) -> None:
     """Write the statistics of images, for ``stats:PATH`` and for other programs.
 
-    Those of sFID's features are added where the extractor is Inception with the published resize, which has them.
+    Those of sFID's features are added where the extractor is Inception with the published resize, which has them. The
+    images are read once.
 
     Args:
         path: The file, FILE.npz.
         images: The images.
         extractor: What looks at them.
-        progress: Called with (done, total) images in each pass.
+        reading: What was asked of how they are read, in the words of :data:`READING`. ``None``: they were not read.
+        batch_size: Number of images that pass the extractor at a time.
+        progress: Called with (done, total) images.
 
     Raises:
         UsageError: The file's name or folder does not fit, or it cannot be written.
@@ -250,9 +319,9 @@ def write_reference(path: Path, images: ImageSet, extractor: Extractor, *, progr
         raise UsageError(f"save_stats={name}: is written as an .npz file: name it FILE.npz", argument="save_stats")
     if not path.parent.is_dir():
         raise UsageError(f"save_stats={name}: there is no folder {printable(str(path.parent))}", argument="save_stats")
-    arrays = _arrays_of("", see(images, extractor, progress=progress).moments)
-    if isinstance(extractor, Inception) and extractor.name == Inception.name:
-        arrays |= _arrays_of("_s", see(images, extractor.spatial(), progress=progress).moments)
+    arrays: dict[str, Doubles] = {}
+    for ending, moments in _moments_of(images, extractor, batch_size, progress).items():
+        arrays |= {f"mu{ending}": moments.mean.cpu().numpy(), f"sigma{ending}": moments.covariance.cpu().numpy()}
     facts = {
         "features": extractor.name,
         "features_hash": extractor.hash,
@@ -261,6 +330,8 @@ def write_reference(path: Path, images: ImageSet, extractor: Extractor, *, progr
         "images": images.name,
         "fingerprint": images.fingerprint,
         "shape": list(images.shape),
+        "decoding": images.decoding,
+        "reading": dict(reading or {}),
     }
     try:
         with atomic(path) as partial, partial.open("wb") as file:
@@ -271,5 +342,18 @@ def write_reference(path: Path, images: ImageSet, extractor: Extractor, *, progr
         ) from error
 
 
-def _arrays_of(ending: str, moments: FeatureStatistics) -> dict[str, Doubles]:
-    return {f"mu{ending}": moments.mean.numpy(), f"sigma{ending}": moments.covariance.numpy()}
+def _moments_of(images: ImageSet, extractor: Extractor, batch_size: int, progress: Any) -> dict[str, FeatureStatistics]:
+    """Statistics by the ending of their arrays' names."""
+    if not isinstance(extractor, Inception) or extractor.name != Inception.name:
+        return {"": see(images, extractor, batch=batch_size, progress=progress).moments}
+    places: StatisticsStream | None = None
+
+    def add(vectors: torch.Tensor) -> None:
+        nonlocal places
+        places = places or StatisticsStream(vectors.shape[1], device=vectors.device)
+        places.add(vectors)
+
+    seen = see(images, InceptionWithPlaces(extractor, add), batch=batch_size, progress=progress).moments
+    if places is None:  # the features were in the cache, and no image has been looked at
+        return {"": seen, "_s": see(images, extractor.spatial(), batch=batch_size, progress=progress).moments}
+    return {"": seen, "_s": places.statistics()}

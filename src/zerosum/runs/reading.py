@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -13,6 +14,8 @@ from zerosum.data.arrays import conform
 from zerosum.data.ask import Ask
 from zerosum.data.images import Images
 from zerosum.data.sources import SOURCES, resolve
+from zerosum.metrics.reference import READING
+from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
 from zerosum.runs.native import KINDS, FileReading, Undecoded, check_square, read_files
 
@@ -117,3 +120,30 @@ def in_colour(data: Data) -> Data:
     pixels = np.broadcast_to(data.pixels, (*data.pixels.shape[:3], 3))
     known = Images.of(pixels, data.labels, name=data.name, classes=data.classes)  # for the fingerprint
     return replace(data, pixels=pixels, shape=shape, fingerprint=known.fingerprint)
+
+
+def match_colours(data: Data, real: Data, note: Callable[[str], None]) -> tuple[Data, Data]:
+    """Both sides with as many channels: where one is in colour, grey images of the other are taken as RGB."""
+    if len(data.shape) != 3 or data.shape[0] == real.shape[0]:
+        return data, real
+    grey, other = (data, real) if data.shape[0] == 1 else (real, data)
+    note(f"{grey.name} is grey and {other.name} in colour: grey images are taken as RGB with three equal channels")
+    return (in_colour(data), real) if grey is data else (data, in_colour(real))
+
+
+def asked_of(source: Any, reading: FileReading) -> dict[str, str]:
+    """What was asked of how the images of a source are read, to be kept with their statistics."""
+    facts = {name: str(value) for name, value in facts_of_files(reading).items() if name in READING}
+    if not are_files(source):
+        del facts["background"]  # means nothing to arrays
+    return facts
+
+
+def facts_of_files(reading: FileReading, path: str = "") -> dict[str, Plain]:
+    """What was asked of how images reach what looks at them, for protocols."""
+    facts: dict[str, Plain] = {
+        "image_size": f"{reading.size}x{reading.size}" if reading.size else "native",
+        "crop": "centre square" if reading.crop else "none",
+        "background": reading.background or "none",
+    }
+    return facts | ({"sample_path": path} if path else {})

@@ -15,7 +15,7 @@ from zerosum.metrics.reference import write_reference
 from zerosum.metrics.registry import measures
 from zerosum.metrics.sampling import Progress
 from zerosum.runs import scoring
-from zerosum.runs.reading import load_unchanged
+from zerosum.runs.reading import asked_of, load_unchanged
 from zerosum.runs.settings import Settings, device_for
 from zerosum.runs.targets import Question, find_run, open_target, tell_of
 
@@ -53,7 +53,8 @@ def save_statistics(
     images = _images(question, note, seed, progress)
     extractor = as_extractor(question.features, images.shape, device_for(Settings(device=question.device)))
     check_features(measures()["fid"], extractor, images.shape)
-    write_reference(path, images, extractor, progress=show)
+    reading = None if find_run(question.target) else asked_of(question.target, question.reading)
+    write_reference(path, images, extractor, reading=reading, batch_size=question.batch_size, progress=show)
     return (
         f"{printable(str(path))}: statistics of {images.count:,} of {images.name} "
         f"(features {extractor.name} {extractor.hash}, {extractor.resize})"

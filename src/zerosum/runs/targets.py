@@ -29,7 +29,16 @@ from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
 from zerosum.runs.native import FileReading
 from zerosum.runs.opening import open_checkpoint
-from zerosum.runs.reading import are_files, has_own_size, in_colour, load_as_for_training, load_unchanged
+from zerosum.runs.reading import (
+    are_files,
+    asked_of,
+    facts_of_files,
+    has_own_size,
+    in_colour,
+    load_as_for_training,
+    load_unchanged,
+    match_colours,
+)
 from zerosum.runs.sampler import Sampler
 
 Note = Callable[[str], None]
@@ -198,7 +207,7 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     if question.best or question.step is not None:
         how |= {"best": question.best, "step": question.step}
     how["device"] = question.device
-    own_data = question.against is None
+    own_data, statistics = question.against is None, statistics_path(question.against)
     known: dict[str, Any] = {
         "recipe": getattr(own, "_recipe", None),
         "data": getattr(own, "_data", None) if own_data else None,
@@ -210,7 +219,7 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
         data = setup.data
         if data.fingerprint != folder.record()["data"]["fingerprint"]:
             note(f"{data.name} has changed since {folder.path} was trained on it")
-    elif statistics_path(question.against) is not None:
+    elif statistics is not None:
         data = setup.data
     else:
         data = load_as_for_training(question.against, shape, question.background, progress=progress)
@@ -227,7 +236,9 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     return Target(
         name=str(folder.path),
         data=data,
-        real=_real_samples(data, question, note),
+        real=_real_samples(data, question)
+        if statistics is None
+        else _statistics(statistics, question, data, {}, note)[1],
         fakes=fakes,
         facts={**scoring.facts(setup), **adapted(seed)[1], "sample_path": str(folder.path.resolve())},
         seed=seed,
@@ -254,22 +265,31 @@ def _refuse_reading(question: Question, folder: RunFolder) -> None:
 
 
 def _open_images(question: Question, note: Note, progress: bool) -> Target:
-    against_statistics = statistics_path(question.against) is not None
-    source = question.target if against_statistics else question.against  # of statistics there are no images
-    labels = question.labels if against_statistics else None
+    statistics = statistics_path(question.against)
+    source = question.against if statistics is None else question.target  # of statistics there are no images
+    labels = None if statistics is None else question.labels
     real = load_unchanged(source, question.reading, labels=labels, progress=progress)
     if real.is_points:
         points = _given_points(question, progress)
-        known = _real_samples(real, question, note)
+        if statistics is not None:
+            raise UsageError(
+                f"against={question.against}: is of images, and {points.name} has points", argument="against"
+            )
+        known = _real_samples(real, question)
         return Target(name=points.name, data=real, real=known, fakes=lambda count, seed: points, count=points.count)
     if question.background is not None and not (are_files(question.target) or are_files(source)):
         raise UsageError(f"background={question.background}: is for images of files", argument="background")
     data = real
-    if not against_statistics:
+    if statistics is None:
         data = load_unchanged(question.target, question.reading, labels=question.labels, progress=progress)
     for one in (data, real) if data is not real else (data,):
         tell_of(one, note)
-    data, real = _match_colours(data, real, note)
+    data, real = match_colours(data, real, note)
+    if statistics is None:
+        known = _real_samples(real, question)
+    else:
+        data, known = _statistics(statistics, question, data, asked_of(question.target, question.reading), note)
+        real = data
     samples = scoring.images_of(data, question.count, kind="files")
 
     def fakes(count: int, seed: int) -> SampleSet:
@@ -281,28 +301,36 @@ def _open_images(question: Question, note: Note, progress: bool) -> Target:
     return Target(
         name=samples.name,
         data=real,
-        real=_real_samples(real, question, note),
+        real=known,
         fakes=fakes,
-        facts=_facts_of_files(question, samples.path),
+        facts=facts_of_files(question.reading, samples.path),
         count=question.count,
         held=samples.count,
         held_out=_held_out(question, tuple(real.shape), note, progress),
     )
 
 
-def _real_samples(data: Data, question: Question, note: Note) -> SampleSet:
-    """The real samples, or as many of them as were asked for; or what statistics say of them."""
-    statistics = statistics_path(question.against)
-    if statistics is not None:
-        if question.reference_count is not None:
-            raise UsageError(
-                f"reference_count={question.reference_count}: {question.against} is of a fixed number of images",
-                argument="reference_count",
-            )
-        reference = read_reference(statistics)
-        for told in reference.notes(tuple(data.shape)):
-            note(told)
-        return reference.samples(tuple(data.shape))
+def _statistics(
+    path: Path, question: Question, data: Data, reading: Mapping[str, str], note: Note
+) -> tuple[Data, SampleSet]:
+    """The images to score, with as many channels as those of saved statistics, and what these say of the real side."""
+    if question.reference_count is not None:
+        raise UsageError(
+            f"reference_count={question.reference_count}: {question.against} is of a fixed number of images",
+            argument="reference_count",
+        )
+    reference = read_reference(path)
+    for told in reference.notes:
+        note(told)
+    if reference.in_colour and data.shape[0] == 1 and reading:
+        note(f"{data.name} is grey and {printable(str(path))} of colour: grey images are taken as RGB")
+        data = in_colour(data)
+    reference.check(tuple(data.shape), reading)
+    return data, reference.samples(tuple(data.shape))
+
+
+def _real_samples(data: Data, question: Question) -> SampleSet:
+    """The real samples, or as many of them as were asked for."""
     if question.reference_count is None:
         return scoring.real_samples(data)
     if data.is_points:
@@ -313,31 +341,12 @@ def _real_samples(data: Data, question: Question, note: Note) -> SampleSet:
     return scoring.images_of(data, question.reference_count)
 
 
-def _facts_of_files(question: Question, path: str) -> dict[str, Plain]:
-    """What was asked of how images reach what looks at them, for protocols."""
-    facts: dict[str, Plain] = {
-        "image_size": f"{question.size}x{question.size}" if question.size else "native",
-        "crop": "centre square" if question.crop else "none",
-        "background": question.background or "none",
-    }
-    return facts | ({"sample_path": path} if path else {})
-
-
 def tell_of(data: Data, note: Note) -> None:
     """Tell people what was odd about data, but for advice for training."""
     wide = note_shape(*data.shape[1:]) if len(data.shape) == 3 else ""  # advice for training
     for told in data.notes:
         if told != wide:
             note(f"{data.name}: {told}")
-
-
-def _match_colours(data: Data, real: Data, note: Note) -> tuple[Data, Data]:
-    """Both sides with as many channels: where one is in colour, grey images of the other are taken as RGB."""
-    if len(data.shape) != 3 or data.shape[0] == real.shape[0]:
-        return data, real
-    grey, other = (data, real) if data.shape[0] == 1 else (real, data)
-    note(f"{grey.name} is grey and {other.name} in colour: grey images are taken as RGB with three equal channels")
-    return (in_colour(data), real) if grey is data else (data, in_colour(real))
 
 
 def _held_out(question: Question, shape: tuple[int, ...], note: Note, progress: bool) -> Any:

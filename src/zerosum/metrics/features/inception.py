@@ -8,7 +8,7 @@ dictionary of :class:`InceptionV3` has its names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -248,6 +248,15 @@ class InceptionV3(nn.Module):
         found: Tensor = self.get_submodule("Mixed_6d.branch1x1")(x)
         return found
 
+    def both_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What :meth:`features` and :meth:`spatial_features` give, in one pass."""
+        places = x
+        for name in self._trunk:
+            if name == "Mixed_6d":
+                places = self.get_submodule("Mixed_6d.branch1x1")(x)
+            x = self.get_submodule(name)(x)
+        return x.mean(dim=(2, 3)), places
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, 1008) of images (B, 3, 299, 299) in [-1, 1], with the bias."""
         logits: Tensor = self.fc(self.features(x))
@@ -295,9 +304,11 @@ class Inception(PublishedExtractor[InceptionV3]):
             ValueError: The images have another type or shape.
         """
         with plain_float32(self.device):
-            pixels = side_by_side(self._resize(images.to(self.device)))
-            vectors = self._network.features((pixels - 128) / 128)
+            vectors = self._network.features(self._prepared(images))
             return Features(vectors, F.linear(vectors, self._network.fc.weight))
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        return (side_by_side(self._resize(images.to(self.device))) - 128) / 128
 
 
 class SpatialInception(Inception):
@@ -317,9 +328,32 @@ class SpatialInception(Inception):
             ValueError: The images have another type or shape.
         """
         with plain_float32(self.device):
-            pixels = side_by_side(self._resize(images.to(self.device)))
-            places = self._network.spatial_features((pixels - 128) / 128)[:, :SPATIAL_CHANNELS]
-            return Features(places.permute(0, 2, 3, 1).flatten(1), None)
+            return Features(_by_place(self._network.spatial_features(self._prepared(images))), None)
+
+
+def _by_place(places: Tensor) -> Tensor:
+    """The first seven channels of (B, 192, 17, 17) as vectors (B, 2023), by row, column, channel."""
+    return places[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+
+
+class InceptionWithPlaces(Inception):
+    """Inception that hands on the vectors of sFID of the images that it sees, from the same pass.
+
+    Args:
+        inception: The extractor whose network this is; it is not copied.
+        places: Called with vectors (B, 2023), as :class:`SpatialInception` gives them, of each batch.
+    """
+
+    def __init__(self, inception: Inception, places: Callable[[Tensor], None]) -> None:
+        self.__dict__ |= inception.__dict__
+        self._places = places
+
+    def __call__(self, images: Tensor) -> Features:
+        """As of :class:`Inception`."""
+        with plain_float32(self.device):
+            vectors, places = self._network.both_features(self._prepared(images))
+            self._places(_by_place(places))
+            return Features(vectors, F.linear(vectors, self._network.fc.weight))
 
 
 def load_extractor(name: str, device: str) -> Inception:

@@ -174,6 +174,12 @@ def test_what_diverged_is_said_and_not_tried_again(tmp_path: Path, counted: list
     assert counted == ["WGAN (clipping)"]
 
 
+def test_one_image_at_a_time_is_enough_for_batch_norm_of_feature_maps(counted: list[str]) -> None:
+    found = lab.experiment(Lab(), **TINY | {"kinds": "baseline, resnet", "methods": "dcgan", "batch": 1})
+    assert len(counted) == 2
+    assert not any(cell["dcgan"]["diverged"] for cell in found.numbers["cells"].values())
+
+
 def test_pairs_that_make_half_of_the_classes_are_counted() -> None:
     scores = {"baseline": (39.9, 5), "mlp": (40.1, 4), "tanh": (12.0, 10)}
     cells = {k: {"diverged": False, "fd_fashion": fd, "classes": n} for k, (fd, n) in scores.items()}
@@ -221,6 +227,7 @@ def test_all_methods_start_from_the_same_generator(starts: list[tuple[list[float
         ({"samples": 5_001}, "5,000"),
         ({"width": 0}, "width=0"),
         ({"steps": 0}, "steps=0"),
+        ({"batch": 0}, "batch=0"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_training(

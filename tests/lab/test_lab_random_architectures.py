@@ -252,7 +252,7 @@ def test_samples_that_are_not_finite_are_as_a_divergence(kind: type[convolutiona
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"count": 0}, {"depths": (3, 4)}, {"depths": ()}, {"widths": (0,)}, {"batch": 1}, {"thresholds": ()}]
+    "wrong", [{"count": 0}, {"depths": (3, 4)}, {"depths": ()}, {"widths": (0,)}, {"batch": 0}, {"thresholds": ()}]
 )
 def test_what_cannot_be_drawn_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):

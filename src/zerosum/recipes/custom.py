@@ -12,7 +12,8 @@ dynamics: alternating, simultaneous, extragradient, optimistic, consensus. optim
 Where no ``--norm`` is given, the critic has what suits the other parts: none under spectral-norm, feature-matching and
 unrolling, layer norm under a penalty on its slope, and its network's own otherwise. What is known to go wrong is
 refused. Feature-matching, pulling-away, the average objectives, unrolling and batch norm compare the samples of a
-batch: with ``--accumulate``, or on several processes, those of each part. Pulling-away and batch norm need at least 2.
+batch: with ``--accumulate``, or on several processes, those of each part. Pulling-away, and batch norm of what has no
+pixels, need at least 2.
 
 What needs a memory or players of its own (BEGAN's balance, InfoGAN's codes, semi-supervision) has a page instead.
 Penalties have their published weights unless ``--penalty-weight`` is given. ``zerosum where NAME`` tells the sources;

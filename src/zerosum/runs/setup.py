@@ -187,7 +187,7 @@ def _check(name: str, recipe: Recipe, settings: Settings, data: Data | None) -> 
             f"mean of those that {world} processes find in their parts: train with 1 process"
         )
     if data is not None:
-        check_sharing(name, recipe, settings.accumulate)
+        check_sharing(name, recipe, settings.accumulate, data)
         check_batch(data, recipe.batch_size // world, seed=settings.seed, rank=parallel.rank(), world=world)
 
 

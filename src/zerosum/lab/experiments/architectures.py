@@ -217,15 +217,13 @@ def check(data: Data, sizes: Sizes, *, steps: int, batch: int, samples: int) -> 
         UsageError: An argument is out of range; the message names it.
     """
     try:
-        check_positive(steps=steps, **asdict(sizes))
+        check_positive(steps=steps, batch=batch, **asdict(sizes))
         ResidualGenerator(2, sizes.resnet_depth)
     except ValueError as error:
         raise UsageError(f"architectures: {error}") from error
     most = (data.count or 0) // 2
     if not LEAST <= samples <= most:
         raise UsageError(f"samples={samples}: must be from {LEAST} to {most:,}")
-    if batch < 2:
-        raise UsageError(f"batch={batch}: batch norm needs at least two samples")
 
 
 def experiment(

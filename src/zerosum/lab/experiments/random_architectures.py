@@ -183,8 +183,6 @@ def check(depths: Sequence[int], widths: Sequence[int], thresholds: Sequence[flo
         check_positive(**counts)
     except ValueError as error:
         raise UsageError(f"random-architectures: {error}") from error
-    if counts["batch"] < 2:
-        raise UsageError(f"batch={counts['batch']}: batch norm needs at least two samples")
     if not depths or min(depths) < SHALLOWEST:
         raise UsageError(f"depths={tuple(depths)}: images of 32 pixels need networks of at least {SHALLOWEST} layers")
     if not widths or min(widths) < 1 or not thresholds:

@@ -43,12 +43,11 @@ def train(
     Raises:
         NonFiniteLoss: A term is nan or infinite.
     """
-    moves = dynamics(game)
-    runs = [_compiled(m.run, backend) if backend else m.run for m in moves]
+    moves = [(m, _compiled(m.run, backend) if backend else m.run) for m in dynamics(game)]
     unchecked: list[tuple[int, Said]] = []
     for t in range(first, steps):
         said: Said = {}
-        for move, run in zip(moves, runs, strict=True):
+        for move, run in moves:
             for _ in range(move.updates(t)):
                 state, heard = run(state, next(batches))
                 said |= heard
@@ -63,11 +62,13 @@ def train(
 
 def _compiled(run: Any, backend: str) -> Any:
     def move(state: State, batch: Any) -> Any:
-        return run(state, batch)
+        after, said = run(state, batch)
+        return *after, said  # a named tuple that a graph of torch 2.11 returns is broken
 
     # Torch keeps graphs, eight at most, with the code of a function: moves must not have it in common.
     move.__code__ = move.__code__.replace()
-    return torch.compile(move, backend=backend, fullgraph=True)
+    graph = torch.compile(move, backend=backend, fullgraph=True)
+    return lambda state, batch: (State(*(out := graph(state, batch))[:-1]), out[-1])
 
 
 def check_finite(history: list[tuple[int, Said]]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from zerosum.errors import DataError, UsageError
+from zerosum.errors import DataError, UnknownData, UsageError
 from zerosum.files import atomic, printable
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.features.inception import Inception, InceptionWithPlaces, SpatialInception
@@ -77,16 +77,29 @@ class ReferenceStatistics:
                 f"has statistics of {found.dimensions} features, and {extractor.name} has {extractor.dimensions}: take "
                 "the extractor that they are of"
             )
-        ours = {"features_hash": extractor.hash, "resize": extractor.resize}
         if not spatial:
-            ours = {"features": extractor.name, **ours}
-        for fact, own in ours.items():
-            if self.facts.get(fact, own) != own:
-                told = fact.replace("_", " ")
-                raise self._refusal(
-                    f"has statistics of {told} {self.facts[fact]!r}, not {own!r}: take the same, or save them anew"
-                )
+            self.check_name(extractor.name)
+        for fact, own in {"features_hash": extractor.hash, "resize": extractor.resize}.items():
+            self._check_fact(fact, own)
         return found
+
+    def check_name(self, features: str) -> None:
+        """Refuse features of another name than those of ``mu`` and ``sigma``.
+
+        Args:
+            features: Name of the extractor.
+
+        Raises:
+            UsageError: The file says that it has statistics of others.
+        """
+        self._check_fact("features", features)
+
+    def _check_fact(self, fact: str, own: str) -> None:
+        if self.facts.get(fact, own) != own:
+            told = fact.replace("_", " ")
+            raise self._refusal(
+                f"has statistics of {told} {self.facts[fact]!r}, not {own!r}: take the same, or save them anew"
+            )
 
     def check(self, shape: tuple[int, ...], reading: Mapping[str, str]) -> None:
         """Refuse to compare with images of another size, or read in another way.
@@ -184,10 +197,17 @@ def _no_images(start: int, n: int) -> torch.Tensor:
 
 
 def statistics_path(source: Any) -> Path | None:
-    """The path that ``stats:PATH`` names; ``None`` for everything else."""
+    """The path that ``stats:PATH`` names; ``None`` for everything else.
+
+    Raises:
+        UsageError: No path is named.
+    """
     if not isinstance(source, str) or not source.startswith(PREFIX):
         return None
-    return Path(source.removeprefix(PREFIX)).expanduser()
+    path = source.removeprefix(PREFIX)
+    if not path:
+        raise UsageError(f"against={PREFIX}: name a file, {PREFIX}FILE.npz", argument="against")
+    return Path(path).expanduser()
 
 
 def check_measures(measures: Iterable[Measure]) -> None:
@@ -237,6 +257,8 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             found = {key: stored[key] for key in wanted if key in stored.files}
             listed = ", ".join(stored.files) or "nothing"
+    except FileNotFoundError as error:
+        raise UnknownData(f"{name}: cannot be read ({error.strerror or error})") from error
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror or error})") from error
     except (ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:

@@ -14,8 +14,8 @@ from zerosum.metrics.needs import check_features
 from zerosum.metrics.reference import write_reference
 from zerosum.metrics.registry import measures
 from zerosum.metrics.sampling import Progress
-from zerosum.runs import scoring
 from zerosum.runs.reading import asked_of, load_unchanged
+from zerosum.runs.real_side import some_images
 from zerosum.runs.settings import Settings, device_for
 from zerosum.runs.targets import Question, find_run, open_target, tell_of
 
@@ -65,7 +65,7 @@ def _images(question: Question, note: Callable[[str], None], seed: int | None, p
     if find_run(question.target) is None:
         data = load_unchanged(question.target, question.reading, labels=question.labels, progress=progress)
         tell_of(data, note)
-        return scoring.images_of(data, question.count)
+        return some_images(data, question.count, "count")
     target = open_target(question, note, progress=progress)
     count = question.count or min(target.real.count or MOST, MOST)
     samples = target.fakes(count, target.seed if seed is None else seed)

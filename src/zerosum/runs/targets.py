@@ -23,7 +23,7 @@ from zerosum.files import printable
 from zerosum.folder import RunFolder
 from zerosum.metrics.images import PointSet, SampleSet, points_of_generator
 from zerosum.metrics.options import Given, check_batch_size, parse_options, with_options
-from zerosum.metrics.reference import check_measures, read_reference, statistics_path
+from zerosum.metrics.reference import check_measures, statistics_path
 from zerosum.metrics.sampling import BATCH
 from zerosum.metrics.score import Plain
 from zerosum.runs import scoring
@@ -39,6 +39,7 @@ from zerosum.runs.reading import (
     load_unchanged,
     match_colours,
 )
+from zerosum.runs.real_side import choose_real, open_statistics, some_images
 from zerosum.runs.sampler import Sampler
 
 Note = Callable[[str], None]
@@ -174,6 +175,8 @@ def find_run(target: Any) -> RunFolder | None:
     folder = RunFolder(expand(str(place)))
     if folder.record_file.exists():
         return folder
+    if statistics_path(target) is not None:
+        raise UsageError(f"{target}: statistics are what images are scored against: name images, or a run")
     if named and not is_source(str(target)) and not folder.path.exists():
         near = {str(file.parent) for at in (folder.path.parent, Path("runs")) for file in at.glob("*/run.json")}
         raise UsageError(
@@ -236,9 +239,9 @@ def _open_run(question: Question, folder: RunFolder, note: Note, progress: bool)
     return Target(
         name=str(folder.path),
         data=data,
-        real=_real_samples(data, question)
+        real=choose_real(data, question)
         if statistics is None
-        else _statistics(statistics, question, data, {}, note)[1],
+        else open_statistics(statistics, question, data, {}, note)[1],
         fakes=fakes,
         facts={**scoring.facts(setup), **adapted(seed)[1], "sample_path": str(folder.path.resolve())},
         seed=seed,
@@ -275,7 +278,7 @@ def _open_images(question: Question, note: Note, progress: bool) -> Target:
             raise UsageError(
                 f"against={question.against}: is of images, and {points.name} has points", argument="against"
             )
-        known = _real_samples(real, question)
+        known = choose_real(real, question)
         return Target(name=points.name, data=real, real=known, fakes=lambda count, seed: points, count=points.count)
     if question.background is not None and not (are_files(question.target) or are_files(source)):
         raise UsageError(f"background={question.background}: is for images of files", argument="background")
@@ -286,11 +289,11 @@ def _open_images(question: Question, note: Note, progress: bool) -> Target:
         tell_of(one, note)
     data, real = match_colours(data, real, note)
     if statistics is None:
-        known = _real_samples(real, question)
+        known = choose_real(real, question)
     else:
-        data, known = _statistics(statistics, question, data, asked_of(question.target, question.reading), note)
+        data, known = open_statistics(statistics, question, data, asked_of(question.target, question.reading), note)
         real = data
-    samples = scoring.images_of(data, question.count, kind="files")
+    samples = some_images(data, question.count, "count", "files")
 
     def fakes(count: int, seed: int) -> SampleSet:
         if count == samples.count:
@@ -308,37 +311,6 @@ def _open_images(question: Question, note: Note, progress: bool) -> Target:
         held=samples.count,
         held_out=_held_out(question, tuple(real.shape), note, progress),
     )
-
-
-def _statistics(
-    path: Path, question: Question, data: Data, reading: Mapping[str, str], note: Note
-) -> tuple[Data, SampleSet]:
-    """The images to score, with as many channels as those of saved statistics, and what these say of the real side."""
-    if question.reference_count is not None:
-        raise UsageError(
-            f"reference_count={question.reference_count}: {question.against} is of a fixed number of images",
-            argument="reference_count",
-        )
-    reference = read_reference(path)
-    for told in reference.notes:
-        note(told)
-    if reference.in_colour and data.shape[0] == 1 and reading:
-        note(f"{data.name} is grey and {printable(str(path))} of colour: grey images are taken as RGB")
-        data = in_colour(data)
-    reference.check(tuple(data.shape), reading)
-    return data, reference.samples(tuple(data.shape))
-
-
-def _real_samples(data: Data, question: Question) -> SampleSet:
-    """The real samples, or as many of them as were asked for."""
-    if question.reference_count is None:
-        return scoring.real_samples(data)
-    if data.is_points:
-        raise UsageError(
-            f"reference_count={question.reference_count}: {data.name} is a distribution of points, without a number",
-            argument="reference_count",
-        )
-    return scoring.images_of(data, question.reference_count)
 
 
 def tell_of(data: Data, note: Note) -> None:

@@ -126,6 +126,30 @@ def test_images_of_another_size_are_refused(capsys: pytest.CaptureFixture[str]) 
         evaluate(torch.zeros(20, 2))
 
 
+def test_what_is_no_reference_is_refused_before_weights_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    save()
+    for features in ("inception", "auto"):
+        with pytest.raises(
+            UsageError, match=r"^against=stats:ref.npz: has statistics of features 'random', not 'inception'"
+        ):
+            zs.evaluate("large", against="stats:ref.npz", features=features)
+    with pytest.raises(UsageError, match=r"^against=stats:: name a file, stats:FILE.npz"):
+        evaluate("large", "stats:")
+    with pytest.raises(UsageError, match=r"^stats:ref.npz: statistics are what images are scored against"):
+        evaluate("stats:ref.npz", "photos")
+    assert run(["eval", "large", "--against", "stats:none.npz"]) == 2  # as for any path that is not there
+    assert "none.npz: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "against", "how"), [("photos", "large", "count"), ("large", "photos", "reference_count")]
+)
+def test_more_images_than_there_are_name_the_option(target: str, against: str, how: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{how}=13: folder:photos has 12 images, fewer than the 13 asked for$"):
+        evaluate(target, against, **{how: 13})
+    assert run(["eval", "photos", "--save-stats", "ref.npz", "--features", "random", "--count", "13"]) == 2
+
+
 def test_arrays_have_no_background() -> None:
     save("--background", "white", target="fakes")
     pixels = random_images("fakes", 10, 32, 32)

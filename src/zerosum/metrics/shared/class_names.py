@@ -68,8 +68,7 @@ def check_pairs(ours: Sequence[str], whose: str, theirs: Sequence[str], other: s
     if found is None:
         raise UsageError(
             f"labels: the classes of {whose} ({_listed(ours, theirs)}) cannot be paired by name with those of {other} "
-            f"({_listed(theirs, ours)}): give each class one name in both",
-            argument="labels",
+            f"({_listed(theirs, ours)}): give each class one name in both"
         )
     return found
 

@@ -153,8 +153,8 @@ class Measure:
         published_on: Features on which its scores bear their plain names; ``None`` where it reads none, or always
             takes its own.
         one_sided: Whether it looks only at generated samples.
-        needs: What the samples must have: ``"labels"`` on both sides, ``"held-out"`` images, a generator's
-            ``"latents"``, ``"equal"`` numbers on both sides.
+        needs: What the samples must have: ``"labels"`` on both sides, images of ``"every-class"``, ``"held-out"``
+            images, a generator's ``"latents"``, ``"equal"`` numbers on both sides.
         looks_again: Whether it looks at the real images again, beside what is kept of their features.
         may_hold_out: Whether it takes held-out images where there are some.
         of_points: Whether it also measures points in the plane.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from zerosum.errors import UsageError
 from zerosum.metrics.features.base import Extractor
 from zerosum.metrics.images import ImageSet, PointSet, SampleSet
 from zerosum.metrics.measure import Measure
-from zerosum.metrics.shared.class_names import check_pairs
+from zerosum.metrics.shared.class_names import check_pairs, list_names, renumber
+
+FEWEST = 2  # images of a class, of which a covariance can be taken
 
 
 def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, held_out: SampleSet | None) -> None:
@@ -37,9 +41,23 @@ def check_needs(measure: Measure, real: SampleSet, fake: SampleSet, held_out: Sa
         if isinstance(samples, ImageSet) and "labels" in measure.needs and samples.labels is None:
             raise _refusal(measure, f"needs the class of each image, and {samples.name} has no labels")
         if isinstance(samples, ImageSet) and isinstance(real, ImageSet) and "labels" in measure.needs and real.classes:
-            check_pairs(samples.classes, samples.name, real.classes, real.name)
+            places = check_pairs(samples.classes, samples.name, real.classes, real.name)
+            if "every-class" in measure.needs and samples.kind != "generated":
+                _check_every_class(measure, samples, places, real)
     if isinstance(fake, ImageSet) and "latents" in measure.needs and fake.maker is None:
         raise _refusal(measure, f"needs a run whose generator takes only latents, which {fake.name} is not")
+
+
+def _check_every_class(measure: Measure, samples: ImageSet, places: Sequence[int], real: ImageSet) -> None:
+    assert samples.labels is not None
+    counts = torch.bincount(renumber(samples.labels, places), minlength=len(real.classes)).tolist()
+    short = [name for name, count in zip(real.classes, counts, strict=True) if count < FEWEST]
+    if short:
+        raise _refusal(
+            measure,
+            f"needs at least {FEWEST} images of each class, and {samples.name} (classes {list_names(samples.classes)}) "
+            f"has fewer of {list_names(short)}, of the classes of {real.name} ({list_names(real.classes)})",
+        )
 
 
 def _unlike(samples: SampleSet, real: SampleSet) -> UsageError:

@@ -81,5 +81,5 @@ MEASURE = Measure(
     run=_measure,
     directions={"intra_fid": "lower"},
     reads=VECTORS,
-    needs=frozenset({"labels"}),
+    needs=frozenset({"labels", "every-class"}),
 )

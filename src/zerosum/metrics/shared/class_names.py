@@ -67,14 +67,14 @@ def check_pairs(ours: Sequence[str], whose: str, theirs: Sequence[str], other: s
     found = pair_names(ours, theirs)
     if found is None:
         raise UsageError(
-            f"labels: the classes of {whose} ({_listed(ours, theirs)}) cannot be paired by name with those of {other} "
-            f"({_listed(theirs, ours)}): give each class one name in both"
+            f"labels: the classes of {whose} ({list_names(ours, theirs)}) cannot be paired by name with those of "
+            f"{other} ({list_names(theirs, ours)}): give each class one name in both"
         )
     return found
 
 
-def _listed(names: Sequence[str], others: Sequence[str]) -> str:
-    """Names for a message; of many, first those that the others do not have."""
+def list_names(names: Sequence[str], others: Sequence[str] = ()) -> str:
+    """Names of classes for a message; of many, first those that the others do not have."""
     known = set(map(plain_name, others))
     alone = [name for name in names if plain_name(name) not in known]
     shown = names if len(names) <= LISTED else [*alone, *(name for name in names if name not in set(alone))][:LISTED]

@@ -1,7 +1,10 @@
 """Recipes of one's own whose networks or losses are wrong: one line that says what, before anything is left behind."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,7 @@ from torch import Tensor, nn
 import zerosum as zs
 from zerosum.data import Data
 from zerosum.pages import Origin, Page
-from zerosum.runs.blame import blaming
+from zerosum.runs.blame import blaming, compiling
 
 FEW = {"data": "ring", "watch": -1, "precision": "float32", "progress": False}
 
@@ -157,6 +160,46 @@ def test_what_the_compiler_refuses_is_told_with_the_line_of_one_s_own() -> None:
     )
     line = int(re.findall(r"line (\d+)", said)[0])
     assert Path(__file__).read_text().splitlines()[line - 1].strip() == "print(x)"
+
+
+KILLED = "g++: fatal error: Killed signal terminated program cc1plus"
+WHAT_TO_DO = r"\): see that g\+\+ works, [^\n]* or train with (compile=|--compile )off"
+
+
+def test_a_compiler_that_fails_is_told_in_one_line() -> None:
+    from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler  # takes seconds
+
+    said = f"In file x.cpp:\n{KILLED}\ncompilation terminated.\n"
+    for inner, fault in (
+        (CppCompileError(["g++", "x.cpp"], said), re.escape(KILLED)),
+        (InvalidCxxCompiler("g++"), r"InvalidCxxCompiler: Compiler: g\+\+ is not found\."),
+        (OSError(28, "No space left on device"), r"OSError: \[Errno 28\] No space left on device"),
+    ):
+        error = InductorError(inner, None)
+        for page in (PAGE, replace(PAGE, origin=None)):  # a recipe of one's own has no part in it
+            with pytest.raises(zs.ZerosumError) as caught, blaming(page, "here"), compiling("on"):
+                raise error
+            assert re.fullmatch(rf"compile=on: torch.compile could not [^\n]* \({fault}{WHAT_TO_DO}", str(caught.value))
+            assert (caught.value.argument, caught.value.__cause__) == ("compile", error)
+
+
+def test_other_errors_of_a_compiled_update_are_left_alone() -> None:
+    with pytest.raises(RuntimeError, match="sizes differ"), compiling("on"):
+        raise RuntimeError("sizes differ")
+
+
+@pytest.mark.slow
+def test_a_training_without_a_working_compiler_ends_in_one_line(tmp_path: Path) -> None:
+    compiler = tmp_path / "killed"
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *--version*) exec g++ "$@";; esac\necho "{KILLED}" >&2\nexit 1\n')
+    compiler.chmod(0o755)
+    words = ["-m", "zerosum", "train", "gan", "--data", "ring", "--steps", "1", "--compile", "on", "--out", "run"]
+    environment = os.environ | {"CXX": str(compiler), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    ended = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 1
+    last = ended.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(rf"zerosum: --compile on: torch.compile [^\n]* \({re.escape(KILLED)}{WHAT_TO_DO}", last), last
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_place_is_named_as_people_know_it() -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong in a recipe of one's own, told in one line that names its file and line."""
+"""What goes wrong in a recipe of one's own, or in a compiler, told in one line that says where and what to do."""
 
 from __future__ import annotations
 
@@ -42,6 +42,30 @@ def blaming(page: Page, where: str) -> Iterator[None]:
         if type(error).__module__.startswith("torch._dynamo"):
             words += "; it cannot be compiled, but with compile=off it may run"
         raise UsageError(f"recipe {page.name!r} {where}: {place(error)}{words}") from error
+
+
+@contextmanager
+def compiling(wanted: str) -> Iterator[None]:
+    """Turn the failure of a compiler (``g++``, Triton) in this block into one line. It says nothing about the recipe.
+
+    Args:
+        wanted: The setting ``compile`` of the run.
+
+    Raises:
+        ZerosumError: A compiler is missing, was killed, or could not write. Its cause has all that it said.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ not in ("InductorError", "BackendCompilerFailed"):  # importing them takes a second
+            raise
+        lines = [line.strip() for line in str(error).splitlines()]
+        fault = next((line for line in lines if re.search(r"\berror: ", line)), first_line(error))
+        raise ZerosumError(
+            f"compile={wanted}: torch.compile could not make code of an update ({fault}): see that g++ works, with "
+            "about 1 GiB of memory and room for temporary files, or train with compile=off",
+            argument="compile",
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from zerosum.core.dynamics import alternating
 from zerosum.core.game import Game, Said, State, start
 from zerosum.core.optim import Tensors
 from zerosum.core.train import train
-from zerosum.runs.blame import blaming
+from zerosum.runs.blame import blaming, compiling
 from zerosum.runs.sampler import Sampler, sampled_tensors
 from zerosum.runs.setup import Batches, Setup
 
@@ -73,7 +73,8 @@ def phases(setup: Setup, batches: Batches, state: State, step: int) -> Iterator[
             check_every=1 if setup.device.type == "cpu" else 50,
         )
         while True:
-            with blaming(setup.page, f"in training, after {step:,} iterations"):
+            where = f"in training, after {step:,} iterations"
+            with blaming(setup.page, where), compiling(setup.settings.compile):
                 turn = next(turns, None)
             if turn is None:
                 break

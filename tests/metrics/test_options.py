@@ -1,4 +1,4 @@
-"""Options of measures and the batch size: the numbers they come to, what protocols say, who keeps them apart."""
+"""Options of measures: the numbers they come to, what protocols say, who keeps them apart, what is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from torch import Tensor
 
 import zerosum as zs
 from zerosum.cli.main import run
-from zerosum.data.images import Images
 from zerosum.errors import UsageError
 from zerosum.metrics import KID, PRD, DensityCoverage, InceptionScore, Metric, PrecisionRecall, differences
 from zerosum.metrics.measure import Context, Option
@@ -26,7 +25,6 @@ from zerosum.metrics.options import parse_options, with_options
 from zerosum.metrics.registry import choose, measures
 from zerosum.metrics.shared.ordering import ranks_of
 from zerosum.metrics.sides import Side
-from zerosum.metrics.suite import evaluate as evaluate_sampler
 from zerosum.report.scores import group
 from zerosum.runs.evaluation import to_row
 
@@ -325,73 +323,6 @@ def test_options_of_objects_that_make_no_sense() -> None:
     ):
         filled(PrecisionRecall(blocks)).merge(filled(PrecisionRecall(blocks, k=5)))
     assert len(filled(PrecisionRecall(blocks)).merge(Metric("pr", features=blocks, options={"k": 3})).scores()) == 2
-
-
-class Linear(torch.nn.Module):
-    """Features whose rounding depends on the batch, and the sizes of the batches."""
-
-    def __init__(self, sizes: list[int]) -> None:
-        super().__init__()
-        self.sizes = sizes
-        self.register_buffer("weights", torch.randn(256, 6, generator=torch.Generator().manual_seed(0)))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Linear:
-        return self
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        self.sizes.append(len(x))
-        seen = (x.flatten(1) @ self.weights) / 16
-        return seen, seen
-
-
-def test_the_batch_size_changes_nothing_but_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
-    real, fake = noise(320, 2), noise(300, 3, 220)
-    names = "fid,kid,pr,dc,is"
-    found = {}
-    for size in (250, 7, 64, 1000):
-        monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / str(size)))  # features are kept: each size is to be seen
-        network = Linear([])
-        scores = zs.evaluate(fake, against=real, metrics=names, features=network, batch_size=size)
-        seen = [n for n in network.sizes if n not in (1, 4)]  # but for what tries the network
-        whole = min(size, 300)
-        assert max(seen) == min(size, 320)
-        assert sum(seen) == 620
-        assert seen.count(whole) >= 300 // size
-        found[size] = scores
-        told = scores["fid"].protocol.get("batch_size")
-        assert told == (None if size == 250 else size)
-        for name, score in scores.items():
-            assert score.value == pytest.approx(found[250][name].value, rel=1e-5), (name, size)
-            assert differences(score, found[250][name]) == {}
-    sizes: list[int] = []
-    metric = Metric("kid", features=Linear(sizes), batch_size=16)
-    for pixels, is_real in ((real, True), (fake, False)):
-        metric.update(torch.from_numpy(pixels).permute(0, 3, 1, 2), is_real)
-    (score,) = metric.scores().values()
-    assert set(sizes) - {1, 4} == {16, 300 % 16}
-    assert score.value == pytest.approx(found[250]["kid"].value, rel=1e-5)
-    assert score.protocol["batch_size"] == 16
-
-
-def test_a_generator_makes_the_same_images_whatever_the_batch_size() -> None:
-    asked: list[tuple[int, int]] = []
-
-    def sampler(start: int, n: int) -> Tensor:
-        asked.append((start, n))
-        rng = torch.Generator().manual_seed(start)
-        return torch.rand(n, 1, 32, 32, generator=rng) * 2 - 1
-
-    data = Images.of(noise(300, 0).repeat(2, 1).repeat(2, 2), None, name="made")
-    values = []
-    for size in (250, 60):
-        asked.clear()
-        (score,) = evaluate_sampler(sampler, data, seed=0, metrics=["fid"], batch_size=size)
-        values.append(score.value)
-        assert asked == [(0, 250), (250, 50)]
-    assert values[1] == pytest.approx(values[0], rel=1e-5)
-    with pytest.raises(UsageError, match=r"kid is not among what is measured"):
-        evaluate_sampler(sampler, data, seed=0, metrics=["fid"], options="kid.subsets=3")
 
 
 def test_every_option_has_a_default_of_its_own_that_it_takes() -> None:

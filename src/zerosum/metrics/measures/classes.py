@@ -18,7 +18,7 @@ TRUSTED = 0.8  # share of the reference's labels with which the classifier must 
 
 def _measure(real: Side, fake: Side, context: Context) -> list[Number]:
     count, names = fake.images.count, real.images.classes
-    known = reference(real.images, count, fake.looks, fake.reads)
+    known = reference(real.images, count, fake.looks, fake.reads, fake.batch)
     if known.labels is None or known.verdicts is None or len(names) != len(CLASSES):
         raise NotApplicable(
             f"'classes' needs labels of {len(CLASSES)} classes, and {real.images.name} has {len(names)}"

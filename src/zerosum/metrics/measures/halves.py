@@ -1,9 +1,10 @@
 """Fréchet distances with a floor: between generated images and one half of the real ones.
 
-The real images, in the order of the hashes of their pixels, are cut into a reference and a control of the same size: the
-order of files or rows does not matter. The generator gives as many images as the reference has. The score is the Fréchet distance between the features of the generated images and of the
-reference; the floor is the distance between control and reference, which is what perfect samples would score at this
-count. It is not FID: other features, another scale.
+The real images, in the order of the hashes of their pixels, are cut into a reference and a control of the same size:
+the order of files or rows does not matter. The generator gives as many images as the reference has. The score is the
+Fréchet distance between the features of the generated images and of the reference; the floor is the distance between
+control and reference, which is what perfect samples would score at this count. It is not FID: other features, another
+scale.
 
 A generator trained on the reference can score below the floor by repeating it: the distance does not see copying.
 """
@@ -22,7 +23,7 @@ from zerosum.metrics.measures.frechet import frechet_distance
 from zerosum.metrics.score import Plain
 from zerosum.metrics.shared.ordering import content_keys, content_order
 from zerosum.metrics.shared.statistics import FeatureStatistics
-from zerosum.metrics.sides import Side, see
+from zerosum.metrics.sides import BATCH, Side, see
 
 CONSTANTS: dict[str, Plain] = {
     "split": "first of two disjoint halves of the real images, in the order of their hashes",
@@ -83,7 +84,9 @@ def half(real: Side) -> int:
 _references: dict[tuple[str, str, int, int, str, frozenset[str]], RealHalf] = {}
 
 
-def reference(images: ImageSet, count: int, extractor: Extractor, reads: frozenset[str]) -> RealHalf:
+def reference(
+    images: ImageSet, count: int, extractor: Extractor, reads: frozenset[str], batch: int = BATCH
+) -> RealHalf:
     """The reference half of real images and its floor; kept in memory.
 
     Args:
@@ -91,6 +94,7 @@ def reference(images: ImageSet, count: int, extractor: Extractor, reads: frozens
         count: Number of images in each half.
         extractor: What looks at them.
         reads: What of the features is kept, of ``"vectors"`` and ``"logits"``.
+        batch: Images that pass the extractor at a time.
 
     Raises:
         ValueError: The real images are too few; see :func:`split`.
@@ -98,7 +102,9 @@ def reference(images: ImageSet, count: int, extractor: Extractor, reads: frozens
     key = (images.fingerprint, images.name, images.count, count, extractor.hash, reads)
     if key not in _references:
         ours, control = split(images, count)
-        seen, other = (see(images.select(part), extractor, reads=reads, cached=False) for part in (ours, control))
+        seen, other = (
+            see(images.select(part), extractor, reads=reads, batch=batch, cached=False) for part in (ours, control)
+        )
         _references[key] = RealHalf(
             statistics=seen.moments,
             floor=frechet_distance(other.moments, seen.moments),
@@ -115,7 +121,7 @@ def halved_distance(name: str, real: Side, fake: Side) -> list[Number]:
         ValueError: The real images are too few, see :func:`split`, or the samples cannot be scored.
     """
     count = fake.images.count
-    known = reference(real.images, count, fake.looks, fake.reads)
+    known = reference(real.images, count, fake.looks, fake.reads, fake.batch)
     told: dict[str, Plain] = {"reference_count": count}
     distance = frechet_distance(fake.moments, known.statistics)
     return [

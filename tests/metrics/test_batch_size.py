@@ -20,6 +20,12 @@ from zerosum.metrics.suite import evaluate as evaluate_sampler
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 
 
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an empty cache of features."""
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+
+
 def noise(n: int, seed: int, high: int = 256) -> np.ndarray:
     """Grey images (N, 16, 16, 1) of 4 x 4 blocks."""
     return np.random.default_rng(seed).integers(0, high, (n, 4, 4, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
@@ -43,7 +49,6 @@ class Linear(torch.nn.Module):
 
 
 def test_the_batch_size_changes_nothing_but_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path))
     real, fake = noise(320, 2), noise(300, 3, 220)
     names = "fid,kid,pr,dc,is"
     found = {}

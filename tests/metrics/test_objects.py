@@ -485,7 +485,7 @@ def test_too_few_images_are_told(halves) -> None:
         random.compute()
     few = InceptionScore(features="shipped")
     few.update(halves[0][:5])
-    with pytest.raises(UsageError, match="is.splits=10: can be at most 5 with 5 images to measure"):
+    with pytest.raises(UsageError, match=r"is\.splits=10: can be at most 5 with 5 images to measure"):
         few.compute()
     copying = Metric("copying", features="shipped")
     copying.update(halves[0], real=True)

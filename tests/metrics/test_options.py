@@ -31,6 +31,12 @@ from zerosum.runs.evaluation import to_row
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
 
 
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an empty cache of features."""
+    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
+
+
 def noise(n: int, seed: int, high: int = 256) -> np.ndarray:
     """Grey images (N, 16, 16, 1) of 4 x 4 blocks."""
     return np.random.default_rng(seed).integers(0, high, (n, 4, 4, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
@@ -266,7 +272,6 @@ def test_the_command_writes_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
     np.savez("fakes.npz", FAKE)
     np.savez("reals.npz", REAL)
     command = ["eval", "fakes.npz", "--against", "reals.npz", "--features", "random", "--metrics", "pr,kid"]

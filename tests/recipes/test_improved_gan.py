@@ -226,3 +226,29 @@ def test_every_technique_compiles_to_one_graph_and_runs_in_bfloat16(arguments: d
         _, rough = play(half, who, start(half), batch)
         for term, value in said[who].items():
             assert float(rough[who][term]) == pytest.approx(float(value), rel=0.1, abs=0.05)
+
+
+def test_what_departs_from_the_authors_code_does() -> None:
+    """Each number of the page, as openai/improved-gan's ``mnist_svhn_cifar10`` has it, beside ours."""
+    page = " ".join(registry.page("improved-gan").text.split())
+    recipe, game, batch = build(batch_size=6, kernels=0)
+    # train_cifar_*.py: learning_rate * min(3 - epoch / 400, 1), epochs 0 to 1,199 of 500 updates.
+    falls = [epoch for epoch in range(1200) if min(3 - epoch / 400, 1) < 1]
+    assert (falls[0] - 1, min(3 - 1200 / 400, 1), 1200 * 500) == (800, 0, 600_000)
+    assert "falls to 0 over the last third of 600,000 updates" in page
+    grads, weights = {"w": torch.full((1,), 1e-4)}, {"w": torch.zeros(1)}
+    moved, _ = game.opts["G"].update(grads, game.opts["G"].init(weights), weights)
+    theirs = 3e-4 * 1e-4 / (1e-4**2 + 1e-8) ** 0.5  # nn.py, adam_updates: m^ / sqrt(v^ + 1e-8); first m^ = g, v^ = g^2
+    assert f"at gradients of 1e-4 its steps are {theirs / -moved['w'].item():.2f} of ours" in page
+    norms = [m for m in game.nets["G"].modules() if isinstance(m, BatchNorm)]  # nn.py, BatchNormLayer; g=None
+    assert {m.eps for m in norms} == {1e-5}
+    assert all(m.weight is not None for m in norms)
+    assert "learned gains of batch norm, 1e-5 added to variances" in page
+    assert not has(game.nets["D"], nn.Dropout)
+    assert [game.players[who].updates(0) for who in ("D", "G")] == [1, 1]  # there `for rep in range(3)`
+    n = Nets(game, start(game), batch)
+    (loss,) = game.players["G"].loss(n, batch, {}).values()
+    logits = n.D(n.G(batch.z))
+    assert loss.item() == pytest.approx(F.softplus(-logits).mean().item())
+    assert loss.item() != pytest.approx(-F.softplus(logits).mean().item())  # loss_gen, log(1 - D(G(z)))
+    assert recipe.prior(1000, torch.Generator().manual_seed(0)).min() < -0.9

@@ -1,9 +1,9 @@
 """BigGAN-deep. Brock et al. 2019, arXiv:1809.11096, Appendix B: bottleneck blocks, twice as many; all of the latent,
 joined with the class embedding, enters every block of the generator.
 
-Learning rates are the paper's for the size of the images. Departures from the paper: 32 and 64 pixels, which it does
-not have, are those of the authors' PyTorch code (attention at half the size); the critic for 512 pixels continues the
-pattern of the others; the generator's average forgets faster at first.
+Learning rates are those of the paper's Appendix C for the size of the images. Departures from the paper: 32 and 64
+pixels, which it does not have, are those of the authors' PyTorch code (attention at half the size); the critic for 512
+pixels continues the pattern of the others; the generator's average forgets faster at first.
 """
 
 from zerosum.conditioning.biggan import biggan_deep_pair, class_tables

@@ -6,11 +6,17 @@ paper gives no strength for historical averaging, which is off unless asked for.
 Minibatch discrimination and feature matching compare the samples of a batch: with ``--accumulate``, or on several
 processes, those of each part, of at least 2. (A kernel's sum over a part is multiplied up to that over a batch.)
 
-Departures from the authors' code: DCGAN's networks, the critic with weight norm from He's initial weights and no
-dropout; kernels are set from as many samples as a batch has, where that code takes 500; one generator update per critic
-update, where its CIFAR-10 script with minibatch discrimination makes three; latents are U[-1, 1], not U[0, 1]; features
-are matched in squared L2 as in the paper, not in L1; the generator has plain batch norm unless a ``reference`` is asked
-for, as in its CIFAR-10 scripts. On points, MLPs.
+Departures from the authors' code for CIFAR-10 (openai/improved-gan, ``mnist_svhn_cifar10``), which learns classes as
+well: DCGAN's networks, with learned gains of batch norm, 1e-5 added to variances and running statistics for samples,
+where that code has no gains, 1e-6 and the statistics of the batch. The critic has no dropout and no noise on its
+images, and weight norm from He's initial weights, of learned lengths; theirs start from N(0, 0.05^2), and lengths are
+set from data and learned in the last layer alone. Kernels are set from as many samples as a batch has, not from 500.
+The generator minimises -log D(G(z)) once per critic update, not log(1 - D(G(z))) three times, or matches features in
+squared L2, as in the paper, not in L1. Smoothing by 0.1 gives the paper's target .9; the code for ImageNet has 0.25,
+that for CIFAR-10 none. Latents are U[-1, 1], not U[0, 1]. The learning rate stays; theirs falls to 0 over the last
+third of 600,000 updates. Adam's eps of 1e-8 is added to the root, where theirs is under it: at gradients of 1e-4 its
+steps are 0.71 of ours. The generator has plain batch norm unless a ``reference`` is asked for, as in that code. On
+points, MLPs.
 """
 
 from functools import partial

@@ -3,10 +3,11 @@
 L_D = E D(G(z)) - E D(x) + k E |grad D(x^)|^p and L_G = -E D(G(z)), x^ between real and generated samples. The critic's
 loss at its best is minus the Wasserstein divergence, without any Lipschitz constraint. Networks and initial weights are
 those of WGAN-GP's code: residual at 32 and 64 pixels (the authors' code has the latter, with the same weights); at
-other sizes DCGAN's, with layer norm in the critic. Adam's settings and n_critic are those of the authors' code.
-Departures from it: it has k = 10, and a critic of opposite sign, which is the same game; its DCGAN has biases in all
-layers; its samples are normalised by the statistics of their own batch, these by running ones. On points, which it does
-not have, MLPs with PyTorch's initial weights: from those of WGAN-GP's MLPs the power of the slope starts large.
+other sizes DCGAN's, with layer norm in the critic. Adam's settings, n_critic, batches and steps are those of the
+authors' code (musikisomorphie/wgan-div, ``wgan_div.py``), whose rates are constant. Departures from it: it has k = 10,
+and a critic of opposite sign, which is the same game; its DCGAN has biases in all layers; its samples are normalised by
+the statistics of their own batch, these by running ones. On points, which it does not have, MLPs with PyTorch's initial
+weights: from those of WGAN-GP's MLPs the power of the slope starts large.
 """
 
 from zerosum.core.game import Memory, Nets, Terms

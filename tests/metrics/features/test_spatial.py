@@ -44,6 +44,8 @@ def test_equal_torch_fidelitys_mixed_6d(extractor: SpatialInception, height: int
     assert vectors.shape == (1, extractor.dimensions) == (1, 2023)
     assert logits is None
     assert theirs.std() > 0.05
+    assert (theirs >= 0).all()
+    assert (theirs == 0).any()  # after the ReLU, which in the graph bears the layer's name, mixed_6/conv
     torch.testing.assert_close(vectors[:, ::EVERY], theirs, atol=1e-4, rtol=1e-5)
 
 

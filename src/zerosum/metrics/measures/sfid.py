@@ -2,7 +2,9 @@
 
 Nash, Menick, Dieleman and Battaglia 2021, "Generating Images with Sparse Representations" (arXiv:2103.03841): FID's
 features are averaged over the image; sFID takes seven channels of an inner layer at every place. The layer is that of
-ADM's evaluator; see ``SpatialInception``.
+ADM's evaluator, ``mixed_6/conv:0`` of the graph of 2015 (see ``SpatialInception``). A layer's convolution is called
+``mixed_6/conv/Conv2D`` there; ``mixed_6/conv/batchnorm``, ``CheckNumerics`` and ``control_dependency`` follow, and what
+bears the name of the layer itself is its last operation, the ReLU. So features are those after batch norm and ReLU.
 """
 
 from zerosum.metrics.measure import Context, Measure, Number

@@ -21,7 +21,7 @@ from zerosum.metrics import KID, PRD, DensityCoverage, InceptionScore, Metric, P
 from zerosum.metrics.measure import Context, Option
 from zerosum.metrics.measures.ms_ssim import diversity
 from zerosum.metrics.measures.swd import sliced_wasserstein
-from zerosum.metrics.options import parse_options, with_options
+from zerosum.metrics.options import describe, parse_options, with_options
 from zerosum.metrics.registry import choose, measures
 from zerosum.metrics.shared.ordering import ranks_of
 from zerosum.metrics.sides import Side
@@ -338,6 +338,18 @@ def test_every_option_has_a_default_of_its_own_that_it_takes() -> None:
             assert option.source
             told = measure.constants.get(name, option.default)
             assert told == option.default or (measure.name, name) == ("swd", "directions")
+
+
+def test_the_page_lists_all_options_with_their_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `") and line.count(" | ") == 3]
+    for measure in measures().values():
+        for name, option in measure.options.items():
+            (row,) = [row for row in rows if f"`{measure.name}.{name}`" in row[0]]
+            written = f"{option.default:,}" if isinstance(option.default, int) else f"{option.default}"
+            assert written.replace("0.0001", "1e-4") in row[1], (measure.name, name)
+            assert row[3].rstrip(" |") == option.source
+            assert f"{measure.name}.{name}={option.default}" in " ".join(describe())
 
 
 def test_options_stay_with_their_measure() -> None:

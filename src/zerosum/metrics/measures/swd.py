@@ -259,7 +259,9 @@ MEASURE = Measure(
     directions={"swd": "lower"},
     constants={"patches": PATCHES, "directions": REPEATS * DIRECTIONS, **DRAWN},
     options={
-        "patches": Option(default=PATCHES, text="patches of each image at each level", source="Karras et al. 2018"),
+        "patches": Option(
+            default=PATCHES, text="patches of each image at each level", source="Karras et al. 2018, code"
+        ),
         "repeats": Option(default=REPEATS, text="groups of directions", source="Karras et al. 2018, code"),
         "directions": Option(default=DIRECTIONS, text="directions in each group", source="Karras et al. 2018, code"),
     },

@@ -1,22 +1,18 @@
 """Improved GAN. Salimans et al. 2016, arXiv:1606.03498, Section 3: five ways to steady the game, without labels.
 
-One-sided label smoothing, minibatch discrimination, feature matching, historical averaging and virtual batch norm. The
-paper gives no strength for historical averaging, which is off unless asked for.
+One-sided label smoothing, minibatch discrimination, feature matching, historical averaging (off unless asked for: the
+paper gives no strength) and virtual batch norm (for ``--reference``; without it batch norm, as in the authors' code).
 
 Minibatch discrimination and feature matching compare the samples of a batch: with ``--accumulate``, or on several
 processes, those of each part, of at least 2. (A kernel's sum over a part is multiplied up to that over a batch.)
 
-Departures from the authors' code for CIFAR-10 (openai/improved-gan, ``mnist_svhn_cifar10``), which learns classes as
-well: DCGAN's networks, with learned gains of batch norm, 1e-5 added to variances and running statistics for samples,
-where that code has no gains, 1e-6 and the statistics of the batch. The critic has no dropout and no noise on its
-images, and weight norm from He's initial weights, of learned lengths; theirs start from N(0, 0.05^2), and lengths are
-set from data and learned in the last layer alone. Kernels are set from as many samples as a batch has, not from 500.
-The generator minimises -log D(G(z)) once per critic update, not log(1 - D(G(z))) three times, or matches features in
-squared L2, as in the paper, not in L1. Smoothing by 0.1 gives the paper's target .9; the code for ImageNet has 0.25,
-that for CIFAR-10 none. Latents are U[-1, 1], not U[0, 1]. The learning rate stays; theirs falls to 0 over the last
-third of 600,000 updates. Adam's eps of 1e-8 is added to the root, where theirs is under it: at gradients of 1e-4 its
-steps are 0.71 of ours. The generator has plain batch norm unless a ``reference`` is asked for, as in that code. On
-points, MLPs.
+Departures from the authors' code for CIFAR-10 (openai/improved-gan), which learns classes, too: DCGAN's networks, with
+gains in batch norm, eps 1e-5 and running statistics for samples (there none, 1e-6, the batch's); no dropout or noise in
+the critic, weight norm from He's weights, of learned lengths (there N(0, 0.05^2), of lengths set from data). Kernels
+are set from a batch, not 500 samples. G minimises -log D(G(z)) once per critic update, not log(1 - D(G(z))) three
+times, or matches features in squared L2, as in the paper, not in L1. Smoothing is the paper's; that code has none.
+Latents are U[-1, 1], not U[0, 1]. The learning rate stays; theirs falls to 0 over the last third of 600,000 updates.
+Adam's eps is added to the root: at gradients of 1e-4 its steps are 1.41 times theirs. On points, MLPs.
 """
 
 from functools import partial
@@ -88,11 +84,9 @@ def recipe(
         return {"match": feature_matching(n.D.judge(b.x).features, n.D.judge(n.G(b.z)).features)}
 
     g, d = networks(data.shape, latent, width, kernel, reference)
-    if kernels and calibrated:
-        samples = first_batch(data, batch_size)
-        d = MinibatchCritic(d, kernels, dims, wrap=weight_norm, batch=batch_size, samples=samples)
-    elif kernels:
-        d = MinibatchCritic(d, kernels, dims, wrap=weight_norm, scaled=False)
+    if kernels:
+        batch, samples = (batch_size, first_batch(data, batch_size)) if calibrated else (None, None)
+        d = MinibatchCritic(d, kernels, dims, wrap=weight_norm, scaled=calibrated, batch=batch, samples=samples)
     coupled = (Coupling("minibatch discrimination", least=2),) if kernels else ()
     g_loss = {"non-saturating": fooling, "feature-matching": matching}[generator]
     opt = historical(adam(lr, beta1=beta1), averaging) if averaging else adam(lr, beta1=beta1)

@@ -118,6 +118,7 @@ def test_classes_that_differ_in_writing_are_paired(place: Path, monkeypatch: pyt
         ("plain", "more", "--count 1", "--count must be a whole number of at least 2, got 1"),
         ("plain", "more", "--count 21", "--count 21: folder:plain has 20 images, fewer than the 21 asked for"),
         ("plain", "more", "--reference-count 25", "--reference-count 25: folder:more has 24 images, fewer than the 25"),
+        ("plain", "more", "--metrics fid --held-out plain", "--held-out folder:plain: no measure reads held-out"),
         ("nowhere", "more", "", "nowhere: there is no run, no path and no source of this name."),
         ("plain", "more", "--metrics pr --options pr.k=20", "--options pr.k=20: can be at most 19 with 24 real images "
          "and 20 to measure"),

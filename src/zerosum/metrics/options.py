@@ -35,9 +35,10 @@ def parse_options(options: AnyOptions | None) -> Given:
         known, (name, _, option) = measures(), key.strip().partition(".")
         name, option = name.strip().lower(), option.strip().lower().replace("-", "_")
         if not option:
-            raise _refusal(told, f"name the measure as well, such as {_example(name)}")
+            raise _refusal(told, f"write MEASURE.OPTION=VALUE, such as {_example(name)}")
         if name not in known:
-            raise _refusal(told, f"there is no measure {name!r}.{nearest(name, known)}")
+            whose = next((f" It is a score of {one.name}." for one in known.values() if name in one.directions), "")
+            raise _refusal(told, f"there is no measure {name!r}.{whose or nearest(name, known)}")
         if option in found.get(name, {}):
             raise _refusal(told, f"{name}.{option} is given twice")
         try:
@@ -69,8 +70,8 @@ def _pairs(options: AnyOptions) -> Iterable[tuple[str, Any]]:
 def _example(option: str) -> str:
     """How an option is written of which only the second half was given."""
     written = option.replace("-", "_")
-    having = [f"{name}.{written}" for name, measure in measures().items() if written in measure.options]
-    return " or ".join(having) or "pr.k"
+    having = [(f"{name}.{written}", one.options[written]) for name, one in measures().items() if written in one.options]
+    return " or ".join(f"{name}={option.default}" for name, option in having) or "pr.k=5"
 
 
 def with_options(chosen: Iterable[Measure], given: Mapping[str, Mapping[str, OptionValue]]) -> tuple[Measure, ...]:

@@ -245,7 +245,9 @@ def _check_extras(measures: Iterable[Measure], request: Request) -> None:
 
 def _told(given: Any) -> str:
     """What was given, in a word."""
-    return str(given) if isinstance(given, str | PathLike) else type(given).__name__
+    if isinstance(given, str | PathLike):
+        return str(given)
+    return given.name if isinstance(given, Data) else type(given).__name__
 
 
 def choose_measures(names: Iterable[str]) -> dict[str, Measure]:

@@ -178,7 +178,8 @@ def measure(name: str, where: Where) -> Iterator[Said]:
     """The scores of a measure of the same samples, on the CPU and on the device."""
     began = time.monotonic()
     found = measures()[name]
-    count = 16 if (found.features or "").startswith("inception") else where.images  # a large network on a CPU
+    large = {"inception": 16, "inception-spatial": 16, "dinov2": 4, "clip": 4}  # networks on a CPU
+    count = large.get(found.features or "", where.images)
     with patch("zerosum.metrics.measures.ppl.load_lpips", seeded_lpips):
         ours, theirs = (found.run(*sides(found, device, count)) for device in ("cpu", where.device))
     for truth, other in zip(ours, theirs, strict=True):

@@ -86,7 +86,8 @@ def fill(metric: Metric, halves: tuple[Tensor, ...], sizes: tuple[int, int], fak
 EVERY = [
     name
     for name in measures()
-    if name not in ("ppl", "polygons", "modes", "cas", "sfid")  # latents, triangles, stacked digits; slow; a download
+    # Latents, triangles, stacked digits; slow; downloads.
+    if name not in ("ppl", "polygons", "modes", "cas", "sfid", "fd_dinov2", "cmmd")
 ]
 
 

@@ -43,8 +43,10 @@ def test_constants_are_those_of_scores_that_were_written() -> None:
     assert {name: constants(name) for name in measures()} == {
         "cas": {"epochs": 8, **DRAWN},
         "classes": {**CLOTHES, "of": 10, "threshold": 0.03},
+        "cmmd": {"sigma": 10.0, "scale": 1000.0, "estimate": "biased"},
         "copying": {"quantile": 0.05},
         "dc": {"k": 5},
+        "fd_dinov2": {},
         "fd_fashion": CLOTHES,
         "fd_random": HALVES,
         "fid": {},

@@ -38,8 +38,8 @@ class EvalOptions:
             None: the scores that training ends with for a run, with fid where features are named, and fid for images,
             or scores that need no download where Inception's weights are not on this machine; copying besides where
             there are held-out images.
-        features: Network that extracts features: inception, inception-clean, vgg16, shipped, random or FILE.onnx.
-            auto: shipped for grey 32x32 images, otherwise inception.
+        features: Network that extracts features: inception, inception-clean, vgg16, dinov2, clip, shipped, random or
+            FILE.onnx. auto: shipped for grey 32x32 images, otherwise inception.
         held_out: Real images that were not trained on, for copying, cas and polygons. The test split of a source that
             has one is used.
         count: Number of samples. None: as many as there are real images, at most 50,000; for the scores that training

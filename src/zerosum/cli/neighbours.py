@@ -35,9 +35,10 @@ class NeighboursOptions(SamplingOptions):
     Attributes:
         count: Number of samples.
         k: Number of neighbours of each sample.
-        features: Network that extracts features: shipped, random, inception, inception-clean, vgg16 or FILE.onnx.
-            auto: one that needs no download, which is shipped for grey 32x32 images, and random otherwise: random
-            convolutions, which know edges, colours and layout, and nothing of what a picture shows. none: pixels only.
+        features: Network that extracts features: shipped, random, inception, inception-clean, vgg16, dinov2, clip or
+            FILE.onnx. auto: one that needs no download, which is shipped for grey 32x32 images, and random otherwise:
+            random convolutions, which know edges, colours and layout, and nothing of what a picture shows. none: pixels
+            only.
     """
 
     count: int = 8

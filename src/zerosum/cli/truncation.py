@@ -31,8 +31,8 @@ class TruncationOptions:
         metrics: Names of scores, separated by commas; `zerosum eval --metrics help any` lists all of them. None: what
             needs no download, which is pr,fid with the shipped features for grey 32x32 images, pr,fd_random with random
             features for other images, and modes for points.
-        features: Network that extracts features: shipped, random, inception, inception-clean, vgg16 or FILE.onnx.
-            auto: shipped for grey 32x32 images, otherwise inception, or random if no metrics are named.
+        features: Network that extracts features: shipped, random, inception, inception-clean, vgg16, dinov2, clip or
+            FILE.onnx. auto: shipped for grey 32x32 images, otherwise inception, or random if no metrics are named.
         count: Samples at each threshold. None: 5,000; without metrics no more than half of the training images.
         standing: Batches of 250 samples from which the statistics of batch normalisation are taken afresh at each
             threshold. 0: the statistics of training. None: 16 if the generator has batch normalisation.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from zerosum.metrics.measures.frechet import frechet_distance
     from zerosum.metrics.measures.modes import ModeReport, measure_modes
     from zerosum.metrics.named import (
+        CMMD,
         FID,
         KID,
         MSSSIM,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         SFID,
         Copying,
         DensityCoverage,
+        FDDINOv2,
         FDFashion,
         FDRandom,
         FIDInfinity,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from zerosum.metrics.suite import evaluate
 
 __all__ = [
+    "CMMD",
     "FID",
     "KID",
     "MSSSIM",
@@ -42,6 +45,7 @@ __all__ = [
     "SFID",
     "Copying",
     "DensityCoverage",
+    "FDDINOv2",
     "FDFashion",
     "FDRandom",
     "FIDInfinity",

@@ -127,6 +127,18 @@ class SFID(_NoChoice, _OneScore):
     named = "sfid"
 
 
+class FDDINOv2(_NoChoice, _OneScore):
+    """Fréchet distance on DINOv2's features; Stein et al. 2023 (arXiv:2306.04675). It keeps moments only."""
+
+    named = "fd_dinov2"
+
+
+class CMMD(_NoChoice, _OneScore):
+    """Kernel distance of CLIP embeddings; Jayasumana et al. 2024 (arXiv:2401.09603)."""
+
+    named = "cmmd"
+
+
 class FIDInfinity(_ChosenFeatures, _OneScore):
     """Fréchet distance less its finite-sample bias; Chong and Forsyth 2020 (arXiv:1911.07023).
 

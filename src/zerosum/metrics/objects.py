@@ -45,10 +45,10 @@ class Metric:
 
     Args:
         measure: Name of the measure, as ``zerosum.evaluate`` takes it; named classes, such as :class:`FID`, have it.
-        features: Network that extracts features: a name (inception, inception-clean, vgg16, shipped, random; auto:
-            shipped on grey images of 32x32, otherwise inception), the path of an ONNX file, or a function or module
-            from float32 images (B, C, H, W) in [-1, 1] to vectors (B, D), or to vectors and logits (B, K). It is made
-            with the first images. ``None``: inception, unless the measure has features of its own.
+        features: Network that extracts features: a name (inception, inception-clean, vgg16, dinov2, clip, shipped,
+            random; auto: shipped on grey images of 32x32, otherwise inception), the path of an ONNX file, or a function
+            or module from float32 images (B, C, H, W) in [-1, 1] to vectors (B, D), or to vectors and logits (B, K). It
+            is made with the first images. ``None``: inception, unless the measure has features of its own.
         range: Values of black and white in floating-point images. ``None``: (-1, 1), and images that might as well
             lie in [0, 1] are refused. Images in uint8 always reach from 0 to 255.
         classes: Names of the classes, for measures of labels. ``()``: as many as the labels show.

@@ -33,7 +33,7 @@ from zerosum.metrics.shared.statistics import FeatureStatistics, StatisticsStrea
 from zerosum.metrics.sides import see
 
 PREFIX = "stats:"
-ENOUGH = frozenset({"fid", "fid-infinity", "sfid"})  # measures that read no more than moments of the real side
+ENOUGH = frozenset({"fid", "fid-infinity", "sfid", "fd_dinov2"})  # measures that read only moments of the real side
 READING = {"image_size": "size", "crop": "crop", "background": "background"}
 """What is asked of how images are read, as in protocols, and what it is called among people."""
 _SPATIAL = SpatialInception.name

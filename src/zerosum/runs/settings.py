@@ -41,8 +41,8 @@ class Settings:
         eval_start: Whether to score the untrained generator as well.
         metrics: Names of further scores, separated by commas, such as kid,pr. `zerosum eval --metrics help any` lists
             all of them.
-        features: Network that extracts features for these scores: auto, inception, inception-clean, vgg16, shipped or
-            FILE.onnx.
+        features: Network that extracts features for these scores: auto, inception, inception-clean, vgg16, dinov2,
+            clip, shipped, random or FILE.onnx.
         eval_count: Number of generated images for these scores. 0: as many as there are real ones, at most 50,000.
         watch: Iterations between looks at the singular values of every weight. 0: a hundred looks in all, at least
             100 iterations apart. -1: no looks and no alarms.

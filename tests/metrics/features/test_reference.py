@@ -110,7 +110,9 @@ def test_statistics_of_another_extractor_are_refused() -> None:
 @pytest.mark.parametrize("name", ["kid", "pr", "prd", "swd", "fd_random"])
 def test_measures_that_need_images_say_so(name: str) -> None:
     foreign()
-    with pytest.raises(UsageError, match=f"metrics={name}: needs the real images, .*[(]fid, fid-infinity, sfid[)]"):
+    with pytest.raises(
+        UsageError, match=f"metrics={name}: needs the real images, .*[(]fd_dinov2, fid, fid-infinity, sfid[)]"
+    ):
         zs.evaluate("fakes.npz", against="stats:ref.npz", metrics=name)
 
 

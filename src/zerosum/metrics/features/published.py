@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Generic, Self
 
 import torch
+from torch import Tensor
 
 from zerosum.metrics.features.frozen import FeatureNetwork, freeze
 from zerosum.metrics.features.resize import Mode, Resize
@@ -22,7 +24,8 @@ class PublishedExtractor(ABC, Generic[FeatureNetwork]):
 
     Args:
         network: The network with its weights; it is frozen and moved.
-        resize: Way to resize, ``"tensorflow"`` as in the published scores, or ``"clean"`` (antialiased; another scale).
+        resize: Way to resize, ``"tensorflow"``, ``"clean"`` or ``"pillow"``; see ``resize.py``. The default is that of
+            the published scores; another one is another scale.
         device: Where to compute.
 
     Raises:
@@ -48,19 +51,32 @@ class PublishedExtractor(ABC, Generic[FeatureNetwork]):
 
         Args:
             path: A file, or a folder that holds one under its published name.
-            resize: Way to resize, ``"tensorflow"`` or ``"clean"``.
+            resize: Way to resize, ``"tensorflow"``, ``"clean"`` or ``"pillow"``.
             device: Where to compute.
 
         Raises:
             WeightsError: The file is nowhere, damaged, not plain tensors, or another network's.
             ValueError: There is no such way to resize.
         """
-        return cls(load_published(cls.build, cls.weights, path), resize, device)
+        return cls(load_published(cls.build, cls.weights, path, cls.translate), resize, device)
 
     @staticmethod
     @abstractmethod
     def build() -> FeatureNetwork:
         """The network without its weights."""
+
+    @classmethod
+    def translate(cls, tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+        """The tensors of a file by the network's names, where files of several layouts are taken.
+
+        Args:
+            tensors: The tensors of the file.
+            source: Its name, for messages.
+
+        Raises:
+            WeightsError: They are another network's.
+        """
+        return dict(tensors)
 
     def prepare(self, network: FeatureNetwork) -> FeatureNetwork:
         """Make the network faster without changing what it computes."""

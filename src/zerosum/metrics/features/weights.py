@@ -24,6 +24,9 @@ VARIABLE = "ZEROSUM_WEIGHTS"
 """Environment variable: a folder with weights."""
 
 
+Translation = Callable[[Mapping[str, Tensor], str], dict[str, Tensor]]
+
+
 class WeightsError(ValueError):
     """A file with weights is missing, damaged, refused or not the expected one; the message says what to do.
 
@@ -39,24 +42,31 @@ class PublishedWeights:
         url: Address of the file.
         sha256: First digits of its SHA-256, at least 8.
         aliases: Other names under which the same file is published.
+        kept_as: Name under which it is kept here; ``""``: the last part of its address.
+        conversions: Names of files that people convert from another format, which have no published checksum.
+        convert: How to convert what is published in another format. Then pickles are not read at all.
     """
 
     url: str
     sha256: str
     aliases: tuple[str, ...] = ()
+    kept_as: str = ""
+    conversions: tuple[str, ...] = ()
+    convert: str = ""
 
     @property
     def name(self) -> str:
         """The file name."""
-        return self.url.rpartition("/")[2]
+        return self.kept_as or self.url.rpartition("/")[2]
 
 
 def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progress: bool = True) -> Path:
     """The path of a published file on this machine.
 
     A ``path`` that is given is taken, and may be any file of the same layout. Otherwise the file is looked for by its
-    name, and must have its published checksum: in ``$ZEROSUM_WEIGHTS``, in the cache folder
-    (``$ZEROSUM_CACHE/weights``), and where ``torch.hub`` keeps its downloads; then it is downloaded into the cache.
+    name, and must have its published checksum (but under the names of ``conversions``): in ``$ZEROSUM_WEIGHTS``, in the
+    cache folder (``$ZEROSUM_CACHE/weights``), and where ``torch.hub`` keeps its downloads; then it is downloaded into
+    the cache.
 
     Args:
         file: File that is wanted.
@@ -71,7 +81,8 @@ def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progr
     own = cache.root() / "weights"
     found = find_local(file)
     if found is not None:
-        _check(file, found, "Delete it, and it will be downloaded again.")
+        if found.name not in file.conversions:
+            _check(file, found, "Delete it, and it will be downloaded again.")
         return found
     try:
         own.mkdir(parents=True, exist_ok=True)
@@ -80,13 +91,14 @@ def locate(file: PublishedWeights, path: str | Path | None = None, *, show_progr
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise WeightsError(
             f"{file.name} is not on this machine and could not be downloaded ({error}). Get it from {file.url} on a "
-            f"machine with a network and put it into {own}, or into any folder named by ${VARIABLE}."
+            f"machine with a network{_told(file)} and put it into {own}, or into any folder named by ${VARIABLE}."
+            f"{_join(file.convert)}"
         ) from error
 
 
 def find_local(file: PublishedWeights) -> Path | None:
     """Where a published file is on this machine, by its name; ``None`` where it would have to be downloaded."""
-    names = (file.name, *file.aliases)
+    names = (file.name, *file.aliases, *file.conversions)
     listed = (place / name for place in _places(cache.root() / "weights") for name in names)
     return next((path for path in listed if path.is_file()), None)
 
@@ -114,7 +126,10 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def load_published(
-    make: Callable[[], FeatureNetwork], file: PublishedWeights, path: str | Path | None
+    make: Callable[[], FeatureNetwork],
+    file: PublishedWeights,
+    path: str | Path | None,
+    translate: Translation | None = None,
 ) -> FeatureNetwork:
     """A network with its published weights, from ``path`` or as :func:`locate` finds or downloads them.
 
@@ -122,14 +137,18 @@ def load_published(
         make: Function that builds the network.
         file: File of the weights.
         path: A file, or a folder that holds one under its published name.
+        translate: Function from the tensors of a file, and its name, to those that the network has.
 
     Raises:
         WeightsError: The file is nowhere, damaged, not plain tensors, or another network's.
     """
     found = locate(file, path)
+    if file.convert and found.suffix != ".safetensors":
+        raise WeightsError(f"{found} is not read, as it is no safetensors file.{_join(file.convert)}")
     with torch.device("meta"):
         network = make()
-    fill(network, read(found), str(found), file.name)
+    tensors = read(found)
+    fill(network, tensors if translate is None else translate(tensors, str(found)), str(found), file.name)
     return network
 
 
@@ -181,6 +200,15 @@ def _check_given(file: PublishedWeights, path: Path) -> Path:
     if file.sha256[:8] in path.name:  # it says that it is the published one
         _check(file, path, f"Get it again from {file.url}.")
     return path
+
+
+def _told(file: PublishedWeights) -> str:
+    """What is to be known besides of a file whose address does not say it."""
+    return f" (SHA-256 {file.sha256}), call it {file.name}" if file.kept_as else ""
+
+
+def _join(sentence: str) -> str:
+    return f" {sentence}" if sentence else ""
 
 
 def _places(own: Path) -> Iterator[Path]:

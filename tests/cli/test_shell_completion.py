@@ -84,6 +84,8 @@ def test_values_of_options(place: Path) -> None:
     assert texts("eval", "runs/one", "--metrics", "k") == ["kid"]
     assert texts("eval", "runs/one", "--metrics", "fid,ki") == ["fid,kid"]
     assert "kid" not in str(texts("eval", "runs/one", "--metrics", "kid,k"))
+    assert texts("eval", "runs/one", "--options", "kid.") == ["kid.subset_size=", "kid.subsets="]
+    assert texts("eval", "runs/one", "--options", "pr.k=5,dc") == ["pr.k=5,dc.k="]
     assert set(texts("eval", "runs/one", "--features", "")) >= {"auto", "inception", "vgg16", "net.onnx"}
     assert texts("train", "gan", "--lr", "") == []
     assert "r1" in texts("train", "custom", "--penalty", "")

@@ -122,6 +122,8 @@ def _values(option: OptionFacts | None, current: str) -> list[Candidate]:
         return _beginning(current, map(Candidate, ("auto", *_extractors()))) + _paths(current, (".onnx",))
     if name in ("metrics", "only"):
         return _listed(current, dict(_measures()) if name == "metrics" else dict.fromkeys(EXPERIMENTS.names, ""))
+    if name == "options":
+        return _listed(current, dict(_measure_options()))
     return _paths(current) if name in NAMES_PATH else []
 
 
@@ -173,12 +175,38 @@ def _extractors() -> list[str]:
 
 def _measures() -> Iterator[tuple[str, str]]:
     """Names and summaries of the measures, as far as they are literal."""
+    for known in map(_literals, _entries()):
+        if "name" in known:
+            yield known["name"], known.get("summary", "")
+
+
+def _measure_options() -> Iterator[tuple[str, str]]:
+    """Options of the measures as they are written, and what they are."""
+    for entry in _entries():
+        name = _literals(entry).get("name", "")
+        for keyword in entry.keywords:
+            if keyword.arg == "options" and isinstance(keyword.value, ast.Dict):
+                for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(value, ast.Call):
+                        yield f"{name}.{ast.literal_eval(key)}=", _literals(value).get("text", "")
+
+
+def _entries() -> Iterator[ast.Call]:
+    """The calls that make the measures."""
     for module in MEASURES.names:
         for node in MEASURES.tree(module).body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                known = {k.arg: k.value.value for k in node.value.keywords if isinstance(k.value, ast.Constant)}
-                if ast.unparse(node.targets[0]) == "MEASURE" and "name" in known:
-                    yield str(known["name"]), str(known.get("summary", ""))
+            call = node.value if isinstance(node, ast.Assign) else None
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(call, ast.Call)
+                and ast.unparse(node.targets[0]) == "MEASURE"
+            ):
+                yield call
+
+
+def _literals(call: ast.Call) -> dict[str, str]:
+    """Arguments of a call that stand there as values."""
+    return {str(k.arg): str(k.value.value) for k in call.keywords if isinstance(k.value, ast.Constant)}
 
 
 def _listed(current: str, known: dict[str, str]) -> list[Candidate]:

@@ -23,7 +23,12 @@ from transformer_layout_names import SIZES, small_clip, small_dinov2, transforme
 from zerosum.metrics.features import clip, dinov2
 from zerosum.metrics.features.resize import pillow_bicubic
 from zerosum.metrics.features.transformer_extractor import AT_ONCE, TransformerExtractor
-from zerosum.metrics.features.vision_transformer import QuickGelu, TokenAttention, resample_positions
+from zerosum.metrics.features.vision_transformer import (
+    QuickGelu,
+    TokenAttention,
+    VisionTransformer,
+    resample_positions,
+)
 
 PEERS = load_file(Path(__file__).with_name("transformer_peers.safetensors"))
 MAKE = {"dinov2": small_dinov2, "clip": small_clip}
@@ -197,3 +202,11 @@ def test_positions_are_resampled_as_by_hand(have: int, grid: int, offset: float)
     assert found.dtype == torch.float64
     torch.testing.assert_close(found[:1], table[:1])
     np.testing.assert_allclose(found[1:], wanted, atol=1e-6)
+
+
+def test_normalisations_have_the_published_epsilons() -> None:
+    # Of features of size 1 they are worth a few millionths, which the comparisons above need not see.
+    for plan, eps, norms in ((dinov2.PLAN, 1e-6, 2 * 24 + 1), (clip.PLAN, 1e-5, 2 * 24 + 2)):
+        with torch.device("meta"):
+            found = [m.eps for m in VisionTransformer(plan).modules() if isinstance(m, torch.nn.LayerNorm)]
+        assert found == [eps] * norms

@@ -3,9 +3,10 @@
 import numpy as np
 import scipy.linalg
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zerosum.metrics.images import ImageSet
+from zerosum.metrics.objects import Metric
 from zerosum.metrics.sampling import SampleFunction
 
 
@@ -41,3 +42,28 @@ def frechet_by_scipy(x: np.ndarray, y: np.ndarray) -> float:
     c, d = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (x, y))
     root = scipy.linalg.sqrtm(c @ d)
     return float(np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(c) + np.trace(d) - 2 * np.trace(root).real)
+
+
+class Pooled(nn.Module):
+    """Means over a grid of 4x4: of [-1, 1] as ours gets it, of 0..255 as torchmetrics' gets it."""
+
+    num_features = 16
+
+    def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(x.double() * self.scale + self.offset, 4)
+        return pooled.mean(1).flatten(1)
+
+
+def fill(metric: Metric, halves: tuple[Tensor, ...], sizes: tuple[int, int], fakes: int | None = None) -> Metric:
+    """A metric with real and generated images and their labels, in batches of these sizes; so many generated ones."""
+    real, fake, real_labels, fake_labels = halves
+    for x, y in zip(real.split(sizes[0]), real_labels.split(sizes[0]), strict=True):
+        metric.update(x, real=True, labels=y)
+    cut = fake[:fakes], fake_labels[:fakes]
+    for x, y in zip(*(part.split(sizes[1]) for part in cut), strict=True):
+        metric.update(x, real=False, labels=y)
+    return metric

@@ -1,4 +1,4 @@
-"""Measures in a loop of one's own: the numbers of `evaluate`, whatever the batches; torchmetrics; refusals."""
+"""Measures in a loop of one's own: the numbers of `evaluate`, whatever the batches; torchmetrics; features; names."""
 
 import copy
 import hashlib
@@ -7,55 +7,29 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from metric_helpers import frechet_by_scipy
+from metric_helpers import Pooled, fill, frechet_by_scipy
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 import zerosum.metrics
-from zerosum.data.images import Images
-from zerosum.errors import UsageError
-from zerosum.metrics import FID, KID, FDRandom, InceptionScore, Metric, PrecisionRecall, Score, Scores
+from zerosum.metrics import FID, KID, InceptionScore, Metric, PrecisionRecall, Score, Scores
 from zerosum.metrics.features.inception import PUBLISHED, InceptionV3
 from zerosum.metrics.features.weights import PublishedWeights
 from zerosum.metrics.images import ImageSet
 from zerosum.metrics.measure import Context
 from zerosum.metrics.registry import choose, measures
-from zerosum.metrics.sides import Side
 from zerosum.metrics.suite import Judge
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few samples are quick
+
 
 NAMED = sorted(
     (value for name in zerosum.metrics.__all__ if isinstance(value := getattr(zerosum.metrics, name), type)),
     key=lambda kind: kind.__name__,
 )
 NAMED = [kind for kind in NAMED if issubclass(kind, Metric) and kind is not Metric]
-
-
-@pytest.fixture(scope="module")
-def halves(clothes: Images) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Real and other real images, and their labels, in mixed order."""
-    order = torch.randperm(1200, generator=torch.Generator().manual_seed(0))
-    pixels = torch.from_numpy(clothes.pixels).permute(0, 3, 1, 2)[order]
-    labels = torch.from_numpy(clothes.labels)[order]
-    return pixels[:620], pixels[620:], labels[:620], labels[620:]
-
-
-class Pooled(nn.Module):
-    """Means over a grid of 4x4: of [-1, 1] as ours gets it, of 0..255 as torchmetrics' gets it."""
-
-    num_features = 16
-
-    def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
-        super().__init__()
-        self.scale, self.offset = scale, offset
-
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = nn.functional.adaptive_avg_pool2d(x.double() * self.scale + self.offset, 4)
-        return pooled.mean(1).flatten(1)
 
 
 def as_set(pixels: Tensor, kind: str, labels: Tensor | None = None) -> ImageSet:
@@ -71,16 +45,6 @@ def as_set(pixels: Tensor, kind: str, labels: Tensor | None = None) -> ImageSet:
         tuple("0123456789"),
         pick=lambda which: pixels[which],
     )
-
-
-def fill(metric: Metric, halves: tuple[Tensor, ...], sizes: tuple[int, int], fakes: int | None = None) -> Metric:
-    real, fake, real_labels, fake_labels = halves
-    for x, y in zip(real.split(sizes[0]), real_labels.split(sizes[0]), strict=True):
-        metric.update(x, real=True, labels=y)
-    cut = fake[:fakes], fake_labels[:fakes]
-    for x, y in zip(*(part.split(sizes[1]) for part in cut), strict=True):
-        metric.update(x, real=False, labels=y)
-    return metric
 
 
 EVERY = [
@@ -131,32 +95,6 @@ def test_batches_change_nothing(halves, name: str) -> None:
         assert dict(other) == dict(found[0])
 
 
-def test_scores_may_be_asked_for_on_the_way(halves) -> None:
-    metric, whole = FID(features="shipped"), fill(FID(features="shipped"), halves, (620, 580))
-    for start in range(0, 620, 124):
-        metric.update(halves[0][start : start + 124], real=True)
-        metric.update(halves[1][start : start + 124], real=False)
-        metric.compute()
-    assert metric.compute().value == pytest.approx(whole.compute().value, rel=1e-6)
-
-
-def test_memory_of_a_distance_does_not_grow(halves) -> None:
-    metric = FID(features="shipped")
-
-    def held() -> int:
-        kept = [
-            v for side in metric._sides.values() for part in vars(side).values() if isinstance(part, list) for v in part
-        ]
-        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
-
-    sizes = []
-    for _ in range(3):
-        fill(metric, (halves[0], halves[1], halves[2], halves[3]), (50, 50))
-        sizes.append(held())
-    labels = 8 * 1200  # a whole number for each image is all that is kept besides images that wait
-    assert sizes[2] - sizes[1] <= labels + 2 * 250 * 1024
-
-
 def test_it_equals_torchmetrics_on_features_of_ones_own(halves) -> None:
     real, fake = halves[:2]
     peer = FrechetInceptionDistance(feature=Pooled(), input_img_size=(3, 32, 32))
@@ -186,87 +124,6 @@ def test_kid_equals_torchmetrics_where_all_are_one_subset(halves) -> None:
         metric.update(halves[1], real=False)
     # Features are kept in float32 here and in float64 there.
     assert ours.compute().value == pytest.approx(float(peer.compute()[0]), rel=1e-4)
-
-
-def test_floats_and_bytes_are_the_same_images(halves) -> None:
-    real, fake = halves[:2]
-    wanted = fill(FID(features="shipped"), halves, (100, 100)).compute()
-    unit, symmetric = FID(features="shipped", range=(0, 1)), FID(features="shipped")
-    unit.update(real.float() / 255, real=True)
-    unit.update(fake.double() / 255, real=False)
-    symmetric.update(real.float() / 127.5 - 1, real=True)
-    symmetric.update(fake, real=False)
-    assert unit.compute() == symmetric.compute() == wanted
-
-
-def test_a_range_that_is_not_known_is_asked_for_on_each_side(halves) -> None:
-    real, fake = (part.float() / 255 for part in halves[:2])
-    metric = FID(features="shipped")
-    metric.update(real * 2 - 1, real=True)
-    with pytest.raises(UsageError, match=r"say range=\(0, 1\) or range=\(-1, 1\)"):
-        metric.update(fake, real=False)  # a generator that ends in a sigmoid
-    metric.update(fake * 2 - 1, real=False)
-    metric.update(fake[:1] * 0 + 0.9, real=False)  # nearly white images of a range that has been seen
-    metric.reset()
-    with pytest.raises(UsageError, match="say range"):
-        metric.update(real, real=True)
-
-
-def test_parts_merge_to_the_whole(halves) -> None:
-    real, fake, real_labels, fake_labels = halves
-    for name in ("fid", "pr", "is", "intra-fid", "fd_random"):
-        extra = {} if name in ("fd_random", "ms-ssim") else {"features": "shipped"}
-        whole = fill(Metric(name, **extra), halves, (100, 100), 300).scores()
-        parts = [Metric(name, **extra) for _ in range(3)]
-        for part, x, y in zip(parts, real.split(250), real_labels.split(250), strict=True):
-            part.update(x, real=True, labels=y)
-        for part, x, y in zip(parts, fake[:300].split(130), fake_labels[:300].split(130), strict=True):
-            part.update(x, real=False, labels=y)
-        before = repr(parts[1])
-        first = parts[0]
-        assert first.merge_state(parts[1:]) is first
-        assert repr(parts[1]) == before
-        for key, score in whole.items():
-            assert first.scores()[key].value == pytest.approx(score.value, rel=1e-6)
-        empty = Metric(name, **extra).merge(first)
-        for key, score in whole.items():
-            assert empty.scores()[key].value == pytest.approx(score.value, rel=1e-6)
-        first.update(fake[300:310], real=False, labels=fake_labels[300:310])
-        assert "310 generated" in repr(first)
-
-
-def test_what_does_not_belong_together_is_not_merged(halves) -> None:
-    a = FID(features="shipped")
-    a.update(halves[0], real=True)
-    b = FID(features="random")
-    b.update(halves[0], real=True)
-    c = FID(features=Pooled())
-    c.update(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), real=True)
-    with pytest.raises(UsageError, match="features of 'random' into features of 'shipped'"):
-        a.merge(b)
-    with pytest.raises(UsageError, match="cannot merge 'kid' into 'fid'"):
-        a.merge(KID(features="shipped"))
-    with pytest.raises(UsageError, match="cannot merge 'int' into 'fid'"):
-        a.merge(3)
-    other = FID(features=Pooled())
-    other.update(halves[0], real=True)
-    with pytest.raises(UsageError, match="cannot merge"):
-        other.merge(c)
-
-
-def test_reset_forgets_all_or_all_but_the_real_ones(halves) -> None:
-    metric = fill(FID(features="shipped"), halves, (100, 100))
-    first = metric.compute()
-    metric.reset(keep_real=True)
-    with pytest.raises(UsageError, match=r"no generated images yet: call update\(images, real=False\)"):
-        metric.compute()
-    metric.update(halves[1], real=False, labels=halves[3])
-    assert metric.compute() == first
-    metric.reset()
-    with pytest.raises(UsageError, match="no real images yet"):
-        metric.compute()
-    assert "no images yet" in repr(metric)
-    metric.update(torch.zeros(4, 1, 28, 28, dtype=torch.uint8), real=True)  # another size is right again
 
 
 @pytest.mark.parametrize("kind", NAMED)
@@ -380,121 +237,6 @@ def test_inception_of_random_weights_gives_an_fid(halves, tmp_path: Path, monkey
     assert score.value == pytest.approx(float(by_hand), rel=1e-6)
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_callers_modes_change_nothing(halves, precision: torch.dtype) -> None:
-    wanted = fill(PrecisionRecall(features="shipped"), halves, (100, 100)).compute()
-    metric = PrecisionRecall(features="shipped")
-    with torch.inference_mode(), torch.autocast("cpu", precision, enabled=precision is torch.bfloat16):
-        metric.update(halves[0].clone(), real=True, labels=halves[2])
-    metric.update(halves[1], real=False, labels=halves[3])
-    with torch.inference_mode():
-        assert dict(metric.compute()) == dict(wanted)
-
-
-def test_images_that_change_afterwards_change_nothing(halves) -> None:
-    wanted = fill(FID(features="shipped"), halves, (100, 100)).compute()
-    metric = FID(features="shipped")
-    for part in (*halves[0].split(90),):
-        buffer, labels = part.clone(), torch.zeros(len(part), dtype=torch.int64)
-        metric.update(buffer, real=True, labels=labels)
-        buffer.zero_()
-        labels.fill_(-1)
-    metric.update(halves[1], real=False)
-    assert metric.compute().value == wanted.value
-
-
-def test_it_can_be_moved_and_copied(halves) -> None:
-    wanted = fill(Metric("dc", features="shipped"), halves, (100, 100)).compute()
-    metric = Metric("dc", features="shipped")
-    metric.update(halves[0][:300], real=True)
-    assert metric.to("cpu") is metric
-    other = copy.deepcopy(metric)
-    metric.update(halves[0][300:], real=True)
-    metric.update(halves[1], real=False)
-    assert metric.device == torch.device("cpu")
-    assert metric.compute()["coverage"].value == wanted["coverage"].value
-    assert "300 real" in repr(other)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Metric("fdi"), "Did you mean 'fid'"),
-        (lambda: Metric("ppl"), "walks among a generator's latents"),
-        (lambda: Metric("swd", features="shipped"), "'swd' reads pixels, so leave them out"),
-        (lambda: Metric("fd_random", features="shipped"), "has features of its own"),
-        (lambda: FID(range=(1, 0)), "range="),
-        (
-            lambda: FID(features="inceptoin").update(torch.zeros(2, 3, 8, 8).byte(), real=True),
-            "Did you mean 'inception'",
-        ),
-        (lambda: FID(features=5).update(torch.zeros(2, 3, 8, 8).byte(), real=True), "features=int"),
-        (lambda: FID(features="nowhere.onnx").update(torch.zeros(2, 3, 8, 8).byte(), real=True), "nowhere.onnx"),
-        (lambda: FID(features=lambda x: x).update(torch.zeros(2, 3, 8, 8).byte(), real=True), "lambda must return"),
-        (lambda: FID(features="shipped").update(torch.zeros(2, 3, 8, 8).byte(), real=True), "takes grey images"),
-        (lambda: InceptionScore(features="random").update(torch.zeros(250, 3, 8, 8).byte()), "not a classifier"),
-        (lambda: FID("random").update(torch.zeros(2, 3, 8, 8).byte(), real=False, held_out=True), "real=True"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_in_one_line(make, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
-        make()
-    assert "\n" not in str(caught.value)
-
-
-def test_labels_are_whole_numbers_for_all_images_or_none(halves) -> None:
-    images = halves[0][:6]
-    for labels in (
-        torch.zeros(5, dtype=torch.int64),
-        torch.zeros(6),
-        torch.zeros(6, 1, dtype=torch.int64),
-        torch.tensor([0, 1, 2, -1, 0, 0]),
-        torch.zeros(6, dtype=torch.bool),
-    ):
-        with pytest.raises(UsageError, match="6 images need as many whole numbers"):
-            FID(features="shipped").update(images, real=True, labels=labels)
-    with pytest.raises(UsageError, match="needs the class of each image"):
-        Metric("intra-fid", features="shipped").update(images, real=True)
-    metric = FID(features="shipped")
-    metric.update(images, real=True)
-    with pytest.raises(UsageError, match="the images before had none"):
-        metric.update(images, real=True, labels=torch.zeros(6, dtype=torch.int64))
-    metric.update(images, real=False, labels=torch.zeros(6, dtype=torch.uint8))
-    with pytest.raises(UsageError, match="the images before had labels"):
-        metric.update(images, real=False)
-
-
-def test_images_are_of_one_size(halves) -> None:
-    metric = FID(features="random")
-    metric.update(halves[0], real=True)
-    with pytest.raises(UsageError, match="images are 1x16x16, but the real images so far are 1x32x32"):
-        metric.update(halves[1][..., ::2, ::2], real=False)
-    with pytest.raises(UsageError, match="images are 3x32x32"):
-        metric.update(halves[1].expand(-1, 3, -1, -1), real=True)
-
-
-def test_too_few_images_are_told(halves) -> None:
-    metric = FID(features="shipped")
-    metric.update(halves[0][:1], real=True)
-    metric.update(halves[1], real=False)
-    with pytest.raises(UsageError, match=r"'fid' cannot be computed: real images has 1 image\(s\)"):
-        metric.compute()
-    random = FDRandom()
-    random.update(halves[0][:20], real=True)
-    random.update(halves[1], real=False)
-    with pytest.raises(UsageError, match="'fd_random' cannot be computed: cannot take 580 images each"):
-        random.compute()
-    few = InceptionScore(features="shipped")
-    few.update(halves[0][:5])
-    with pytest.raises(UsageError, match=r"is\.splits=10: can be at most 5 with 5 images to measure"):
-        few.compute()
-    copying = Metric("copying", features="shipped")
-    copying.update(halves[0], real=True)
-    copying.update(halves[1], real=False)
-    with pytest.raises(UsageError, match=r"no held-out images yet: call update\(images, real=True, held_out=True\)"):
-        copying.compute()
-
-
 def test_all_of_them_are_listed_and_nothing_heavy_is_imported() -> None:
     listed = dir(zerosum.metrics)
     assert {"FID", "KID", "PrecisionRecall", "DensityCoverage", "InceptionScore", "Metric", "Scores"} <= set(listed)
@@ -503,14 +245,3 @@ def test_all_of_them_are_listed_and_nothing_heavy_is_imported() -> None:
         zerosum.metrics.FIDD  # noqa: B018
     code = "import sys, zerosum.metrics; dir(zerosum.metrics); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_side_that_is_known_is_not_looked_at_again(halves) -> None:
-    metric = fill(FID(features="shipped"), halves, (100, 100))
-    gathered = metric._sides["real images"].gathered(metric._extractor)
-    side = gathered.side("x", "real", (), metric._extractor)
-    assert isinstance(side, Side)
-    assert side.moments.n == 620
-    with pytest.raises(AssertionError, match="did not name"):
-        side.images.pixels()
-    assert np.isfinite(side.moments.mean.numpy()).all()

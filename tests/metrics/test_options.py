@@ -101,14 +101,24 @@ def test_the_subsets_of_the_kernel_distance() -> None:
     assert usual.value == pytest.approx(whole.value, rel=1e-9)
     (drawn,) = zs.evaluate(FAKE, **how, options="kid.subset-size=10").values()
     assert drawn.details["deviation"] > 0
+    (one,) = zs.evaluate(FAKE, **how, options="kid.subset-size=10,kid.subsets=1").values()
+    assert one.details["deviation"] == 0  # there is nothing that it could deviate from
 
 
 def test_clusters_of_precision_and_recall_for_distributions() -> None:
     how: dict[str, Any] = {"reference_count": 30}
     assert evaluate("prd", "prd.clusters=1,prd.runs=1,prd.angles=3", **how)["prd_f8"].value == pytest.approx(1)
     assert evaluate("prd", "prd.clusters=60", **how)["prd_f8"].value == 0  # no two of these images share a cluster
-    told = evaluate("prd", "prd.runs=2,prd.angles=31", **how)["prd_f1/8"].protocol
-    assert (told["clusters"], told["runs"], told["angles"]) == (20, 2, 31)
+    usual = evaluate("prd", **how)["prd_f1/8"]
+    for options, changed in (("prd.runs=2", {"runs": 2}), ("prd.angles=3", {"angles": 3})):
+        found = evaluate("prd", options, **how)["prd_f1/8"]
+        assert found.value != usual.value
+        assert {name: found.protocol[name] for name in ("clusters", "runs", "angles")} == {
+            "clusters": 20,
+            "runs": 10,
+            "angles": 1001,
+            **changed,
+        }
 
 
 def test_options_of_measures_of_pixels() -> None:
@@ -134,7 +144,9 @@ def test_permutations_and_points_of_the_extrapolation() -> None:
         assert found[name].protocol["permutations"] == 9
     assert found["mmd2"].protocol["mmd_samples"] == 20
     assert (found["fid_infinity"].protocol["points"], found["fid_infinity"].protocol["smallest"]) == (3, 15)
+    usual = evaluate("fid-infinity")["fid_infinity"]
     other = evaluate("fid-infinity", "fid-infinity.smallest=10")["fid_infinity"]
+    assert len({usual.value, other.value, found["fid_infinity"].value}) == 3
     assert (other.protocol["points"], other.protocol["smallest"]) == (15, 10)
 
 

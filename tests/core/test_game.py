@@ -1,66 +1,17 @@
 """One update by one player, against the same step written by hand with modules, autograd and torch.optim."""
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from small_gan import Batch, batch, by_hand, d_loss, differs, g_loss, gan, networks
 from torch import Tensor, nn
 
-from zerosum.constraints import clip
 from zerosum.core.game import Game, Nets, Player, apply, field, gradient, play, start
 from zerosum.core.optim import adam, sgd
-from zerosum.core.train import train
 from zerosum.penalties import wgan_gp
-
-
-class Batch(NamedTuple):
-    x: Tensor
-    z: Tensor
-
-
-def batch(size: int = 8) -> Batch:
-    return Batch(torch.randn(size, 3) + 1, torch.randn(size, 2))
-
-
-def networks(norm: Any = None) -> dict[str, nn.Module]:
-    def mlp(a: int, b: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(a, 5), *[norm(5)] if norm else [], nn.Tanh(), nn.Linear(5, b))
-
-    return {"G": mlp(2, 3), "D": mlp(3, 1)}
-
-
-def d_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-    return {"real": F.softplus(-n.D(b.x)).mean(), "fake": F.softplus(n.D(n.G(b.z))).mean()}
-
-
-def g_loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-    return {"adv": F.softplus(-n.D(n.G(b.z))).mean()}
-
-
-def gan(nets: dict[str, nn.Module], d: Any = d_loss, g: Any = g_loss, **options: Any) -> Game:
-    players = {"D": Player(("D",), d), "G": Player(("G",), g)}
-    return Game(nets, {name: sgd(0.1) for name in nets}, players, **options)
-
-
-def by_hand(nets: dict[str, nn.Module], b: Batch, who: str) -> Tensor:
-    """The step of ``who`` as GANs are usually written: stateful modules and ``backward``."""
-    zeros, ones = torch.zeros(len(b.x), 1), torch.ones(len(b.x), 1)
-    bce = F.binary_cross_entropy_with_logits
-    if who == "D":
-        loss = bce(nets["D"](b.x), ones) + bce(nets["D"](nets["G"](b.z).detach()), zeros)
-    else:
-        loss = bce(nets["D"](nets["G"](b.z)), ones)
-    for net in nets.values():
-        net.zero_grad()
-    loss.backward()
-    return loss.detach()
-
-
-def differs(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return any(not torch.equal(a[k], b[k]) for k in a)
-
 
 # What a game refuses.
 
@@ -312,115 +263,3 @@ def test_a_penalty_through_batch_normalisation_leaves_no_trace_in_its_buffers():
     assert differs(found.weights["D"], expected.weights["D"])
     assert not differs(found.buffers["D"], expected.buffers["D"])
     assert found.buffers["G"]["1.num_batches_tracked"].item() == 2  # the second n.G(b.z) is no derivative
-
-
-# Parts, precision, notes.
-
-
-def test_a_batch_in_parts_gives_the_gradient_of_the_whole():
-    nets, b = networks(nn.LayerNorm), batch(12)
-    game = gan(nets, accumulate=3)
-    grads, said, _ = gradient(game, "D", start(game), b)
-    loss = by_hand(nets, b, "D")
-    for name, weight in nets["D"].named_parameters():
-        torch.testing.assert_close(grads["D"][name], weight.grad, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(said["real"] + said["fake"], loss)
-
-
-def test_what_is_noted_of_parts_is_joined():
-    b = batch(12)
-
-    def noting(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        n.note(points=b.x, mean=b.x.mean(), count=torch.tensor(len(b.x)))
-        return g_loss(n, b, m)
-
-    game = gan(networks(), g=noting, accumulate=3)
-    _, said, _ = gradient(game, "G", start(game), b)
-    assert torch.equal(said["points"], b.x)
-    torch.testing.assert_close(said["mean"], b.x.mean())
-    assert said["count"].item() == 4
-
-
-def test_batches_that_cannot_be_parted_are_refused():
-    game = gan(networks(), accumulate=3)
-    with pytest.raises(ValueError, match="a batch of 8 cannot be taken in 3 equal parts"):
-        play(game, "D", start(game), batch(8))
-
-
-def test_under_autocast_networks_are_in_bfloat16_and_penalties_in_float32():
-    nets, b, eps = networks(nn.LayerNorm), batch(), torch.rand(8)
-
-    def loss(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        fake = n.G(b.z)
-        n.note(made=fake, logits=n.D(fake))
-        return {"w": n.D(fake).mean() - n.D(b.x).mean(), "gp": wgan_gp(n.D, b.x, fake, eps)}
-
-    game = gan(nets, d=loss, autocast=torch.bfloat16)
-    state = start(game)
-    grads, said, _ = gradient(game, "D", state, b)
-    assert said["logits"].dtype == said["made"].dtype == torch.bfloat16
-    assert said["gp"].dtype == grads["D"]["0.weight"].dtype == torch.float32
-
-    points = (eps[:, None] * b.x + (1 - eps[:, None]) * said["made"].float()).requires_grad_()
-    (slopes,) = torch.autograd.grad(nets["D"](points).sum(), points)
-    torch.testing.assert_close(said["gp"], (slopes.norm(dim=1) - 1).square().mean())
-    exact = (nets["D"](said["made"].float()).mean() - nets["D"](b.x).mean()).item()
-    assert said["w"].item() == pytest.approx(exact, abs=0.03)
-    assert said["w"].item() != pytest.approx(exact, abs=1e-6), "this was not computed in bfloat16"
-
-
-@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
-def test_in_either_precision_the_tape_gives_the_gradient_and_imagination_the_update(autocast: torch.dtype | None):
-    nets, b, eps = networks(), batch(), torch.rand(8)
-
-    def critic(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        fake = n.G(b.z)
-        return {"gp": wgan_gp(n.D, b.x, fake, eps), "w": n.D(fake).mean() - n.D(b.x).mean()}
-
-    def generator(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        ahead = n.after("D", 1).D
-        n.note(**{k.replace(".", "_"): w for k, w in ahead.weights.items()})
-        return {"w": -ahead(n.G(b.z)).mean()}
-
-    game = gan(nets, critic, generator, autocast=autocast, project={"D": clip(0.3)})
-    state = start(game)
-    grads, _, _ = gradient(game, "D", state, b)
-    taped, _, _ = gradient(game, "D", state, b, differentiable=False)
-    torch.testing.assert_close(taped, grads, rtol=1e-5, atol=1e-6)
-    _, said, _ = gradient(game, "G", state, b)
-    after, _ = play(game, "D", state, b)
-    for name, weight in after.weights["D"].items():
-        torch.testing.assert_close(said[name.replace(".", "_")], weight, rtol=1e-5, atol=1e-6)
-
-
-def test_notes_are_heard_but_not_minimised():
-    nets, b = networks(), batch()
-
-    def noting(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        n.note(logit=100 * n.D(b.x).mean())
-        return d_loss(n, b, m)
-
-    def remember(memory: Any, said: Any) -> Any:
-        return {"sum": memory["sum"] + said["D"]["logit"], "count": memory["count"] + len(said)}
-
-    game = gan(nets, d=noting, memory={"sum": torch.tensor(5.0), "count": torch.tensor(0)}, remember=remember)
-    plain = gan(nets)
-    state, said = play(game, "D", start(game), b)
-    assert not differs(state.weights["D"], play(plain, "D", start(plain), b)[0].weights["D"])
-    assert state.memory["sum"].item() == 5, "`remember` is called after the iteration, not in a turn"
-    logit = 100 * nets["D"](b.x).mean().item()
-    assert said["D"]["logit"].item() == pytest.approx(logit, rel=1e-5)
-    _, state, _ = next(train(game, start(game), iter([b, b]), 1))
-    assert state.memory["sum"].item() == pytest.approx(5 + logit, rel=1e-5)
-    assert state.memory["count"].item() == 2
-
-
-def test_losses_see_memory():
-    def scaled(n: Nets, b: Batch, m: Any) -> dict[str, Tensor]:
-        return {"adv": m["k"] * g_loss(n, b, m)["adv"]}
-
-    nets, b = networks(), batch()
-    game, plain = gan(nets, g=scaled, memory={"k": torch.tensor(3.0)}), gan(nets)
-    tripled, _, _ = gradient(game, "G", start(game), b)
-    once, _, _ = gradient(plain, "G", start(plain), b)
-    torch.testing.assert_close(tripled["G"]["0.weight"], 3 * once["G"]["0.weight"])

@@ -5,39 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 import torch
+from given_images import LABELS, PIXELS, RNG, TENSOR, images, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zerosum.data import Data, DataError, Images, Points, check_data, is_given, load
+from zerosum.data import Data, DataError, Images, is_given, load
 from zerosum.data.describe import save_picture, summary
-
-RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-PIXELS.flags.writeable = False
-TENSOR = torch.from_numpy(PIXELS.copy()).permute(0, 3, 1, 2)
-LABELS = [0, 1, 2, 0, 1, 2]
-
-
-def images(source: Any, **options: Any) -> Images:
-    data = load(source, **options)
-    assert isinstance(data, Images)
-    assert check_data(data) is data
-    return data
-
-
-def refused(source: Any, **options: Any) -> str:
-    """The message of a refusal, which is one line and no sentence of ours with a period at its end."""
-    with pytest.raises(DataError) as caught:
-        load(source, **options)
-    words = str(caught.value)
-    assert "\n" not in words
-    assert not words.endswith(".")
-    return words
-
 
 SAME = {
     "uint8": PIXELS,
@@ -234,151 +210,6 @@ def test_nested_tensors_are_refused() -> None:
 def test_quantised_tensors_are_refused() -> None:
     quantised = torch.quantize_per_tensor(TENSOR.float(), 1.0, 0, torch.quint8)
     assert "the tensor is quantised; give x.dequantize()" in refused(quantised)
-
-
-GOOD_LABELS = {
-    "list": LABELS,
-    "tuple": tuple(LABELS),
-    "numpy": np.array(LABELS, np.uint8),
-    "tensor": torch.tensor(LABELS),
-    "whole floats": np.array(LABELS, np.float32),
-    "bfloat16": torch.tensor(LABELS).bfloat16(),
-    "tensors": [torch.tensor(label) for label in LABELS],
-    "numpy scalars": [np.int16(label) for label in LABELS],
-    "objects": np.array(LABELS, object),
-    "series": pandas.Series(LABELS),
-    "range": [i % 3 for i in range(6)],
-}
-
-
-@pytest.mark.parametrize("labels", GOOD_LABELS.values(), ids=GOOD_LABELS.keys())
-def test_labels_of_any_kind(labels: Any) -> None:
-    data = images(PIXELS, labels=labels)
-    assert data.labels is not None
-    assert (data.labels.tolist(), data.classes) == (LABELS, ("0", "1", "2"))
-    assert data.fingerprint == images(TENSOR, labels=LABELS).fingerprint
-    _, y = data.batch(0, 6, seed=0)
-    assert y is not None
-    assert y.dtype == torch.int64
-
-
-@pytest.mark.parametrize(
-    ("labels", "indices", "classes"),
-    [
-        (list("dcdebd"), [2, 1, 2, 3, 0, 2], ("b", "c", "d", "e")),
-        (np.array(list("ababab"), object), [0, 1] * 3, ("a", "b")),
-        (pandas.Series(list("ababab"), dtype="category"), [0, 1] * 3, ("a", "b")),
-        (np.array(list("ababab"), np.dtypes.StringDType()), [0, 1] * 3, ("a", "b")),
-        ([0, 5, 9] * 2, [0, 1, 2] * 2, ("0", "5", "9")),
-        ([True, False] * 3, [1, 0] * 3, ("False", "True")),
-    ],
-)
-def test_class_names_are_the_sorted_labels(labels: Any, indices: list[int], classes: tuple[str, ...]) -> None:
-    data = images(PIXELS, labels=labels)
-    assert data.labels is not None
-    assert (data.labels.tolist(), data.classes) == (indices, classes)
-
-
-def test_a_single_class_is_noted() -> None:
-    assert images(PIXELS, labels=["a"] * 6).notes == ("there is a single class, 'a'",)
-
-
-BAD_LABELS = [
-    ([0, 1], "labels: have shape (2,); 6 images need shape (6,)"),
-    ([], "labels: have shape (0,); 6 images need shape (6,)"),
-    (np.eye(6), "of one-hot rows give labels.argmax(1)"),
-    (np.zeros((6, 1), int), "of a column labels[:, 0]"),
-    (np.zeros((2, 3), int), "have shape (2, 3); 6 images need shape (6,)"),
-    ([[1], [1, 2], 3, 4, 5, 6], "have different shapes"),
-    ([0, 1, np.nan, 0, 1, 2], "the label of image 2 is nan; give whole numbers from 0, or texts"),
-    ([0, 1, 2, 0.5, 1, 2], "the label of image 3 is 0.5; give whole numbers"),
-    ([0, 1, 2, np.inf, 1, 2], "the label of image 3 is inf"),
-    ([0, -1, 2, 0, 1, 2], "the label of image 1 is -1; give whole numbers from 0"),
-    ([0.0, -1.0, 2, 0, 1, 2], "the label of image 1 is -1"),
-    ([0, None, 2, 0, 1, 2], "the label of image 1 is None"),
-    (["a", None, "b", "a", "b", "b"], "labels: are texts and other things: 'a' for image 0, None for image 1"),
-    ([0, "a", 2, 0, 1, 2], "texts and other things: 0 for image 0, 'a' for image 1"),
-    ([0, 1, 2, 2**80, 1, 2], "the label of image 3 is 1208925819614629174706176, too large a number"),
-    ([b"a"] * 6, "labels: are |S1; give whole numbers"),
-    (np.zeros(6, complex), "labels: are complex128"),
-    (np.zeros(6, "M8[s]"), "labels: are datetime64[s]"),
-    ("abcabc", "labels: are of type str; give an array or a list"),
-    (3, "labels: are of type int"),
-    ({0, 1, 2, 3, 4, 5}, "labels: are of type set"),
-    (dict.fromkeys(range(6)), "labels: are of type dict"),
-    (iter(LABELS), "labels: are of type list_iterator"),
-    (torch.zeros(6).to("meta"), "labels: the tensor is on the device meta"),
-]
-
-
-@pytest.mark.parametrize(("labels", "part"), BAD_LABELS, ids=[part[:40] for _, part in BAD_LABELS])
-def test_labels_that_make_no_sense_are_refused_with_advice(labels: Any, part: str) -> None:
-    assert part in refused(PIXELS, labels=labels)
-
-
-def test_the_command_line_can_tell_which_argument_was_at_fault() -> None:
-    for options, name in (({"labels": [1]}, "labels"), ({"size": "64"}, "size")):
-        with pytest.raises(DataError, match=f"^{name}") as caught:
-            load(PIXELS, **options)
-        assert caught.value.argument == name
-
-
-@pytest.mark.parametrize("source", [RNG.normal(size=(50, 2)), torch.randn(50, 2).half(), np.arange(100).reshape(50, 2)])
-def test_points_are_drawn_with_replacement(source: Any) -> None:
-    data = load(source)
-    assert isinstance(data, Points)
-    check_data(data)
-    x, y = data.batch(3, 4_000, seed=1)
-    assert (x.shape, x.dtype, y) == ((4_000, 2), torch.float32, None)
-    known = {tuple(row) for row in torch.as_tensor(source).float().tolist()}
-    drawn = [tuple(row) for row in x.tolist()]
-    assert set(drawn) == known
-    counts = [drawn.count(row) for row in known]  # 80 of each are expected, with a deviation of 9
-    assert min(counts) > 35
-    assert max(counts) < 130
-    assert torch.equal(x, data.batch(3, 4_000, seed=1)[0])
-    assert not torch.equal(x, data.batch(4, 4_000, seed=1)[0])
-    assert not torch.equal(x, data.batch(3, 4_000, seed=2)[0])
-    assert not torch.equal(x, data.batch(3, 4_000, seed=1, rank=1, world=2)[0])
-    assert (data.shape, data.count, data.classes, len(data.modes), data.std) == ((2,), None, (), 0, None)
-    assert data.notes[0] == "points are drawn, with replacement, from 50"
-    assert is_given(data)
-
-
-def test_points_of_the_same_content_have_the_same_fingerprint() -> None:
-    points = RNG.normal(size=(9, 2)).astype(np.float32)
-    prints = [load(x).fingerprint for x in (points, torch.from_numpy(points), points.astype(np.float64), points[:8])]
-    assert prints[0] == prints[1] == prints[2] != prints[3]
-    assert load(points + 1).fingerprint != prints[0]
-
-
-def test_points_of_a_table(tmp_path: Path) -> None:
-    data = load(pandas.DataFrame({"x": [0.0, 1.0], "y": [2.0, 3.0]}))
-    assert data.is_points
-    assert "points in the plane" in summary(data)
-    save_picture(data, tmp_path / "x.png")
-
-
-@pytest.mark.parametrize("scale", [1e-3, 100.0])
-def test_points_that_are_far_from_standard_are_noted(scale: float) -> None:
-    assert "standard deviation" in load(RNG.normal(size=(99, 2)) * scale).notes[1]
-    assert len(load(RNG.normal(size=(99, 2))).notes) == 1
-
-
-@pytest.mark.parametrize(
-    ("source", "options", "part"),
-    [
-        (np.array([[0, 1], [np.nan, 0.0]]), {}, "array: point 1 holds NaN or infinity"),
-        (np.full((3, 2), 1e300), {}, "beyond the numbers of float32"),
-        (np.zeros((0, 2)), {}, "shape (0, 2) is not read"),
-        (np.zeros((3, 2), bool), {}, "points are bool"),
-        (np.zeros((3, 2)), {"labels": [0, 1, 2]}, "labels: points in the plane have no classes"),
-        (np.zeros((3, 2)), {"size": 32}, "size and channels do not apply"),
-        (np.zeros((3, 2)), {"channels": 1}, "size and channels do not apply"),
-    ],
-)
-def test_points_that_make_no_sense(source: Any, options: dict[str, Any], part: str) -> None:
-    assert part in refused(source, **options)
 
 
 def test_ready_data_are_returned_as_they_are(tmp_path: Path) -> None:

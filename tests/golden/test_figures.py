@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from changed import CHANGED
 from compare import SAME, Tolerance, check
-from make import EXPERIMENTS, FIGURES_FILE, TRAININGS, changed, experiment, machine, measures, training
+from golden_figures import EXPERIMENTS, TRAININGS, experiment, measures, training
+from golden_verb import FIGURES_FILE, machine
+from make import changed
 
 EXPECTED = json.loads(FIGURES_FILE.read_text())
 MEASURED_ELSEWHERE = Tolerance(1e-4, 1e-9)

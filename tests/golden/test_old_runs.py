@@ -16,23 +16,10 @@ from typing import Any
 import pytest
 from changed import CHANGED
 from compare import SAME, Tolerance, check
-from make import (
-    CHANGED_FOLDER,
-    EXPECTED_FILE,
-    EXPERIMENTS,
-    RESUME_WORDS,
-    RUNS,
-    RUNS_FOLDER,
-    TRAININGS,
-    after,
-    before,
-    changed,
-    copied,
-    find,
-    logged,
-    machine,
-    resume,
-)
+from golden_figures import EXPERIMENTS, TRAININGS
+from golden_runs import RESUME_WORDS, RUNS, after, before, copied, logged, resume
+from golden_verb import CHANGED_FOLDER, EXPECTED_FILE, RUNS_FOLDER, machine
+from make import changed, find
 
 EXPECTED = json.loads(EXPECTED_FILE.read_text())
 NAMES = sorted(path.parent.name for path in RUNS_FOLDER.glob("*/run.json"))

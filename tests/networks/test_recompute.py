@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,13 +13,9 @@ from torch import Tensor, nn
 from torch._dynamo.backends.common import aot_autograd
 from torch.func import functional_call, grad, grad_and_value
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
-from zerosum import registry
 from zerosum.conditioning.batch_norm import ClassBatchNorm
 from zerosum.constraints import spectral_norm
-from zerosum.core.game import gradient, start
-from zerosum.data.base import Data
 from zerosum.networks import resnet
 from zerosum.networks.layers import BatchNorm
 from zerosum.networks.layers.dropout import Dropout
@@ -363,40 +358,3 @@ def test_dropout_beside_a_recomputed_block_drops_what_it_drops_beside_any():
         critic(x).square().sum().backward()
         found.append({k: w.grad for k, w in critic.named_parameters()})
     torch.testing.assert_close(found[1], found[0])
-
-
-# The systems that take it as an argument.
-
-
-def turn(
-    name: str, who: str, recompute: bool, derive: Callable[[Any], Any] = lambda f: f
-) -> tuple[Any, Any, list[str]]:
-    torch.manual_seed(0)
-    width = {"sagan": {"g_width": 8, "d_width": 8}}.get(name, {"width": 8, "shared": 8})
-    recipe = registry.find(name)(
-        Data("random", (3, 32, 32), ("a", "b"), None, "", ()), **width, batch_size=4, recompute=recompute
-    )
-    game = recipe.phases[0].game
-    rng = torch.Generator().manual_seed(1)
-    batch = recipe.draw(torch.rand(4, 3, 32, 32, generator=rng) * 2 - 1, torch.tensor([0, 1, 1, 0]), rng)
-    state = start(game)
-    grads, _, after = derive(lambda s, b: gradient(game, who, s, b, differentiable=False))(state, batch)
-    return grads, after.buffers, [k for net in game.nets.values() for k in net.state_dict()]
-
-
-@pytest.mark.parametrize("who", ["D", "G"])
-@pytest.mark.parametrize("name", ["biggan", "biggan-deep", "sagan"])
-def test_a_player_s_turn_is_the_same(name: str, who: str):
-    direct, again = (turn(name, who, recompute) for recompute in (False, True))
-    assert again[2] == direct[2]
-    for found, expected in zip(again[:2], direct[:2], strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
-
-
-@pytest.mark.slow
-def test_a_compiled_turn_is_the_same():
-    torch._dynamo.reset()
-    compile = partial(torch.compile, backend="aot_eager", fullgraph=True)
-    direct, again = turn("biggan", "D", False), turn("biggan", "D", True, compile)
-    for found, expected in zip(again[:2], direct[:2], strict=True):
-        torch.testing.assert_close(tree_map(torch.clone, found), expected, atol=1e-6, rtol=1e-4)

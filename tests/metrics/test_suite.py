@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from zerosum.core.random import generator
 from zerosum.data import load
 from zerosum.data.images import Images
+from zerosum.errors import UsageError
 from zerosum.metrics.features.base import Extractor, Features
 from zerosum.metrics.features.find import find_extractor
 from zerosum.metrics.images import ImageSet, Maker, eight_bit, of_data, of_generator
@@ -301,3 +302,17 @@ def test_a_run_is_a_maker_of_its_samples(recipe: str, way: str, bound: float | N
     torch.testing.assert_close(images.detach(), sampler(0, 4))
     assert torch.equal(eight_bit(images.detach()), fake.pixels())  # what is measured
     assert torch.autograd.grad(images.square().sum(), z)[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["cmmd", "fd_dinov2", "sfid"])
+def test_features_that_nobody_named_are_not_blamed(
+    name: str, clothes_halves: tuple[Images, Images], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError("no weights")
+
+    monkeypatch.setattr("zerosum.metrics.features.find.find_extractor", refuse)
+    real = of_data(clothes_halves[0], 10)
+    for measure, features, told in ((name, "auto", f"metrics={name}"), ("fid", "inception", "features=inception")):
+        with pytest.raises(UsageError, match=f"^{told}: no weights"):
+            Judge((measures()[measure],), real, features).prepare()

@@ -144,6 +144,8 @@ def check_features(measure: Measure, extractor: Extractor, shape: tuple[int, ...
     try:
         seen = extractor(torch.zeros(1, *shape, dtype=torch.uint8))
     except ValueError as error:
+        if measure.features is not None:
+            raise _refusal(measure, str(error)) from error
         raise UsageError(f"features={extractor.name}: {error}", argument="features") from error
     if "logits" in measure.reads and seen.logits is None:
         raise UsageError(

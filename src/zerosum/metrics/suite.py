@@ -66,9 +66,14 @@ class Judge:
 
     @cached_property
     def _extractors(self) -> dict[str | None, Extractor]:
-        wanted = {measure.features for measure in self.measures if measure.sees}
+        wanted = {measure.features: measure.name for measure in reversed(self.measures) if measure.sees}
         shape, device = tuple(self.real.shape), self.context.device
-        return {name: as_extractor(name or self.extractor, shape, device) for name in wanted}
+        return {
+            name: as_extractor(self.extractor, shape, device)
+            if name is None
+            else as_extractor(name, shape, device, measure=whose)
+            for name, whose in wanted.items()
+        }
 
     def prepare(self) -> None:
         """Make extractors ready now.

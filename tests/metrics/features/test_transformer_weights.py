@@ -227,7 +227,7 @@ def test_without_weights_a_score_says_where_to_get_them(metric: str, family: str
     with pytest.raises(UsageError) as caught:
         zs.evaluate(images, against=images, metrics=metric)
     said = str(caught.value)
-    assert said.startswith(f"features={family}: {published.name} is not on this machine and could not be downloaded")
+    assert said.startswith(f"metrics={metric}: {published.name} is not on this machine and could not be downloaded")
     for fact in (published.url, f"SHA-256 {published.sha256}", "$ZEROSUM_WEIGHTS", published.convert):
         assert fact in said
     assert "\n" not in said

@@ -66,7 +66,9 @@ def own_name(name: str) -> str:
     return f"own-{name}" if name.lower() in extractor_names() else name
 
 
-def as_extractor(features: AnyFeatures, shape: tuple[int, ...], device: torch.device | str = "cpu") -> Extractor:
+def as_extractor(
+    features: AnyFeatures, shape: tuple[int, ...], device: torch.device | str = "cpu", *, measure: str | None = None
+) -> Extractor:
     """The extractor that ``features`` names or is.
 
     Args:
@@ -74,6 +76,7 @@ def as_extractor(features: AnyFeatures, shape: tuple[int, ...], device: torch.de
             to vectors, as :class:`.OwnFeatures` takes it.
         shape: Shape of an image, (C, H, W).
         device: Where to compute.
+        measure: Name of the measure that always takes these features, which nobody asked for then.
 
     Raises:
         UsageError: There is no such extractor, its weights cannot be had, or it does not return vectors.
@@ -88,6 +91,8 @@ def as_extractor(features: AnyFeatures, shape: tuple[int, ...], device: torch.de
 
             return OwnFeatures(features, shape, taken=frozenset(extractor_names()), device=device)
     except (ImportError, FileNotFoundError, ValueError) as error:
+        if measure is not None:
+            raise UsageError(f"metrics={measure}: {error}", argument="metrics") from error
         told = features if isinstance(features, str | Path) else type(features).__name__
         raise UsageError(f"features={told}: {error}", argument="features") from error
     raise UsageError(

@@ -58,9 +58,10 @@ class EvalOptions:
             training; 0 for images.
         repeats: Number of times to score, with consecutive seeds. If more than 1, mean and standard deviation are
             printed too.
-        options: Numbers of measures that are to differ from the published ones, MEASURE.OPTION=VALUE separated by
-            commas: pr.k=5 (published: 3), dc.k=3 (5), is.splits=1 (10), kid.subsets=50 (100), kid.subset_size=500
-            (1,000) and more, which `--metrics help` lists with their sources. They are part of a score's protocol.
+        options: Numbers of measures that are to differ from the published ones, MEASURE.OPTION=VALUE, separated by
+            commas. Such as pr.k=5 (published: 3), dc.k=3 (5), is.splits=1 (10), kid.subsets=50 (100),
+            kid.subset_size=500 (1,000). `--metrics help` lists all with their sources. They are part of a score's
+            protocol.
         batch_size: Number of images that pass the feature network at a time; it moves a score only by rounding.
         memory_mib: Cap on the memory for distances between pairs of images, in MiB.
         save_stats: File to which mean and covariance of the target's features are saved, FILE.npz, as pytorch-fid, ADM

@@ -8,7 +8,7 @@ processes, those of each part, of at least 2. (A kernel's sum over a part is mul
 
 Departures from the authors' code for CIFAR-10 (openai/improved-gan), which learns classes, too: DCGAN's networks, with
 gains in batch norm, eps 1e-5 and running statistics for samples (there none, 1e-6, the batch's); no dropout or noise in
-the critic, weight norm from He's weights, of learned lengths (there N(0, 0.05^2), of lengths set from data). Kernels
+the critic, whose initial weights are He's, of learned lengths (there N(0, 0.05^2), of lengths set from data). Kernels
 are set from a batch, not 500 samples. G minimises -log D(G(z)) once per critic update, not log(1 - D(G(z))) three
 times, or matches features in squared L2, as in the paper, not in L1. Smoothing is the paper's; that code has none.
 Latents are U[-1, 1], not U[0, 1]. The learning rate stays; theirs falls to 0 over the last third of 600,000 updates.

@@ -141,9 +141,7 @@ def test_all_names_are_loaded(name: str, resize: str, monkeypatch: pytest.Monkey
 
     asked: list[object] = []
 
-    def published(
-        make: Callable[[], InceptionV3], file: PublishedWeights, path: Path | None, _: object
-    ) -> nn.Module:
+    def published(make: Callable[[], InceptionV3], file: PublishedWeights, path: Path | None, _: object) -> nn.Module:
         asked.append((file, path))
         with torch.device("meta"):
             assert isinstance(make(), InceptionV3)

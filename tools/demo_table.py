@@ -34,9 +34,10 @@ page: one thread a run, two runs side by side. {machine}.
 """
 TAIL = """
 {missing}The floor, real against real, is {floor:.4f}; the aim is a mean of at most {aim:g} times the floor. Untrained
-generators are at about 64. Settings were chosen by runs of seeds 0 and 1 with fewer steps; seeds 2 to 4 had no part in it. 5,000 generated against 5,000 real images in the features of the shipped classifier (91.4% held-out
-accuracy); it is not FID. The generator is told which class to make, each as likely as the others, so that shares of
-classes are even: the smallest is that of the worst seed.
+generators are at about 64. Settings were chosen by runs of seeds 0 and 1 with fewer steps; seeds 2 to 4 had no part in
+it. 5,000 generated against 5,000 real images in the features of the shipped classifier (91.4% held-out accuracy); it is
+not FID. The generator is told which class to make, each as likely as the others, so that shares of classes are even:
+the smallest is that of the worst seed.
 
 ![samples](images/demo.png)
 """

@@ -1,5 +1,6 @@
 """One thread per process: tests run side by side and must not fight for cores, and results must not depend on them."""
 
+import errno
 import gc
 import importlib.util
 import os
@@ -78,3 +79,13 @@ def load(script: Path) -> ModuleType:
 def module_at() -> Callable[[Path], ModuleType]:
     """``module_at(script)`` imports a file by its path."""
     return load
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written cannot be brought to the disk."""
+
+    def fsync(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)

@@ -27,14 +27,6 @@ from zerosum.files import (
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fsync(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-
-@pytest.fixture
 def before(tmp_path: Path) -> Path:
     """A file that is to be replaced."""
     path = tmp_path / "file.json"

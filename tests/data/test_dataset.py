@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from given_images import LABELS, PIXELS, RNG, TENSOR, images, refused
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from zerosum.data import DataError, Images, check_data, is_given, load
 
-RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-TENSOR = torch.from_numpy(PIXELS.copy()).permute(0, 3, 1, 2)
-LABELS = [0, 1, 2, 0, 1, 2]
 PICTURES = [Image.fromarray(pixels) for pixels in PIXELS]
 PLAIN = load(PIXELS).fingerprint
 LABELLED = load(PIXELS, labels=LABELS).fingerprint
@@ -45,21 +42,6 @@ class Duck:
 
     def __getitem__(self, index: int) -> Any:
         return PIXELS[index], LABELS[index]
-
-
-def images(source: Any, **options: Any) -> Images:
-    data = load(source, **options)
-    assert isinstance(data, Images)
-    return data
-
-
-def refused(source: Any, **options: Any) -> str:
-    with pytest.raises(DataError) as caught:
-        load(source, **options)
-    words = str(caught.value)
-    assert "\n" not in words
-    assert not words.endswith(".")
-    return words
 
 
 ITEMS = {

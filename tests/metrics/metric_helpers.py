@@ -67,3 +67,8 @@ def fill(metric: Metric, halves: tuple[Tensor, ...], sizes: tuple[int, int], fak
     for x, y in zip(*(part.split(sizes[1]) for part in cut), strict=True):
         metric.update(x, real=False, labels=y)
     return metric
+
+
+def noise(n: int, seed: int, high: int = 256) -> np.ndarray:
+    """Grey images (N, 16, 16, 1) of 4 x 4 blocks."""
+    return np.random.default_rng(seed).integers(0, high, (n, 4, 4, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)

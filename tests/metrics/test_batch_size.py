@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from metric_helpers import noise
 from torch import Tensor
 
 import zerosum as zs
@@ -24,11 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few 
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an empty cache of features."""
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
-
-
-def noise(n: int, seed: int, high: int = 256) -> np.ndarray:
-    """Grey images (N, 16, 16, 1) of 4 x 4 blocks."""
-    return np.random.default_rng(seed).integers(0, high, (n, 4, 4, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
 
 
 class Linear(torch.nn.Module):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metric_helpers import image_set
+from metric_helpers import image_set, noise
 from torch import Tensor
 
 import zerosum as zs
@@ -35,11 +35,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Fréchet distance from")  # few 
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an empty cache of features."""
     monkeypatch.setenv("ZEROSUM_CACHE", str(tmp_path / "cache"))
-
-
-def noise(n: int, seed: int, high: int = 256) -> np.ndarray:
-    """Grey images (N, 16, 16, 1) of 4 x 4 blocks."""
-    return np.random.default_rng(seed).integers(0, high, (n, 4, 4, 1), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
 
 
 REAL, FAKE = noise(40, 0), noise(30, 1, 200)
